@@ -5,8 +5,8 @@ block owns a list of half-open key ranges, stored CSR style. A range that is lis
 softmax. Three builders cover the families:
 
 * :func:`full` and :func:`causal`: one block, one range;
-* :func:`bigbird`: first, last and neighbouring blocks, and the "random" blocks;
-* :func:`pegasus_x`: globals in front, each token block seeing the globals and itself.
+* :func:`windowed`: first, last and neighbouring blocks, and the "random" blocks;
+* :func:`partitioned`: globals in front, each token block seeing the globals and itself.
 
 Everything here is integers: no array of floats is touched.
 """
@@ -19,7 +19,7 @@ import numpy as np
 
 from ..arrays import IntArray
 
-__all__ = ["Pattern", "bigbird", "causal", "full", "pegasus_x"]
+__all__ = ["Pattern", "causal", "full", "partitioned", "windowed"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,7 @@ class Pattern:
         keys: length of the key axis.
         causal_offset: ``None``, or query t sees only keys ``s <= t + causal_offset``.
 
-    >>> pattern = bigbird(length=12, block_size=2, random_blocks=1)
+    >>> pattern = windowed(length=12, block_size=2, random_blocks=1)
     >>> pattern.listed(2).tolist()
     [[0, 2], [2, 8], [10, 12], [0, 2]]
     >>> pattern.multiplicity()[4].tolist()
@@ -134,10 +134,10 @@ def causal(queries: int, keys: int) -> Pattern:
 
 
 @lru_cache(maxsize=64)
-def bigbird(
+def windowed(
     length: int, block_size: int, random_blocks: int, plan: tuple[tuple[tuple[int, ...], ...], ...] | None = None
 ) -> Pattern:
-    """BigBird's pattern over ``length`` positions, not necessarily a multiple of ``block_size``.
+    """Window, first and last blocks, over ``length`` positions, not necessarily a multiple of ``block_size``.
 
     Blocks 0 and last see everything and are seen by everything; the others see their neighbours; each inner block
     lists ``random_blocks`` further blocks. Without a ``plan`` these are block 0 again, which is what the reference
@@ -149,7 +149,7 @@ def bigbird(
     """
     n = -(-length // block_size)
     if n < 4:
-        raise ValueError(f"bigbird pattern: expected at least 4 blocks, found {n} ({length=}, {block_size=})")
+        raise ValueError(f"windowed pattern: expected at least 4 blocks, found {n} ({length=}, {block_size=})")
     border = [min(i * block_size, length) for i in range(n + 1)]
 
     def inner(i: int, extra: Sequence[int]) -> list[tuple[int, int]]:
@@ -168,13 +168,13 @@ def bigbird(
 
 
 @lru_cache(maxsize=64)
-def pegasus_x(length: int, block_size: int, global_tokens: int, shifted: bool) -> Pattern:
-    """PEGASUS-X's pattern over ``[globals ; tokens]``, ``global_tokens + length`` positions in all.
+def partitioned(length: int, block_size: int, global_tokens: int, shifted: bool) -> Pattern:
+    """Blocks that see themselves and the globals, over ``[globals ; tokens]``, ``global_tokens + length`` positions in all.
 
     A global sees everything; a token sees the globals and its own block. ``shifted`` moves the block borders by
-    half a block (the reference staggers odd layers so). Source: Phang, Zhao and Liu 2022, section 3.1.
+    half a block (staggering: PEGASUS-X does so in odd layers). Source: Phang, Zhao and Liu 2022, section 3.1.
 
-    >>> pegasus_x(4, 2, 1, shifted=True).multiplicity().tolist()
+    >>> partitioned(4, 2, 1, shifted=True).multiplicity().tolist()
     [[1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [1, 0, 1, 1, 0], [1, 0, 1, 1, 0], [1, 0, 0, 0, 1]]
     """
     g, total = global_tokens, global_tokens + length

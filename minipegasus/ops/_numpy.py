@@ -1,0 +1,278 @@
+"""The definition of every operation: a few lines of NumPy each, for any float dtype.
+
+``dtype="float64"`` runs these alone; they are also the fallback where nothing could be compiled. The native twins
+take the same parameters with the same defaults and are judged by these.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.polynomial.chebyshev import chebval
+
+from ..arrays import Array, BoolArray, FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from ..nn.patterns import Pattern
+
+__all__ = [
+    "activate",
+    "attention",
+    "embed",
+    "layer_norm",
+    "linear",
+    "log_softmax",
+    "sinusoid_rows",
+    "sinusoid_table",
+    "softmax",
+    "top_k",
+]
+
+# (1 + 2x) exp(x^2) erfc(x) for x >= 0 as a Chebyshev series in (x - 3.75) / (x + 3.75), computed with 40 digits.
+# The erf below is within 4e-16 of the true one everywhere.
+_ERFC_CHEBYSHEV = np.array([
+    1.1775789345674017, -0.004590054580646478, -0.08424913336651792, 0.05920993999819189, -0.026658668435305753,
+    0.009074997670705265, -0.002413163540417608, 0.0004907758365258086, -6.916973302501207e-05,
+    4.13902798607301e-06, 7.74038306619849e-07, -2.1886401049234397e-07, 1.076499946567091e-08,
+    4.521959811218287e-09, -7.754400208831351e-10, -6.318088340886684e-11, 2.86879501093067e-11,
+    1.9455868545777347e-13, -9.65469674843344e-13, 3.25254814814874e-14, 3.3478119482868056e-14,
+    -1.864562880419313e-15, -1.2507950530688648e-15, 7.418235256624044e-17, 5.068148904796111e-17,
+    -2.237056659436e-18,
+])  # fmt: skip
+# A named function of the reference's table takes no parameter, so its constants stand here.
+_SQRT_2_OVER_PI = 0.7978845608028654
+_SQRT_HALF = 0.7071067811865476
+
+
+def linear(x: FloatArray, weight: Array, bias: FloatArray | None = None, activation: str = "linear") -> FloatArray:
+    """``activate(x @ weight.T + bias)``: x ``[..., k]``, weight ``[n, k]`` as checkpoints store it, bias ``[n]``.
+
+    >>> linear(np.ones((1, 2)), np.array([[1.0, 2.0]]), np.array([0.5])).tolist()
+    [[3.5]]
+    """
+    y = x @ weight.T.astype(x.dtype, copy=False)
+    return activate(y if bias is None else y + bias, activation)
+
+
+def layer_norm(
+    x: FloatArray, weight: FloatArray, bias: FloatArray, eps: float, residual: FloatArray | None = None
+) -> FloatArray:
+    """Normalise ``x`` (plus ``residual``, where given) over its last axis with the biased variance.
+
+    Source: Ba, Kiros and Hinton 2016; ``eps`` is added to the variance.
+    """
+    if residual is not None:
+        x = x + residual
+    centred = x - x.mean(-1, keepdims=True)
+    variance = (centred * centred).mean(-1, keepdims=True)
+    return centred / np.sqrt(variance + x.dtype.type(eps)) * weight + bias
+
+
+def softmax(x: FloatArray) -> FloatArray:
+    """Softmax over the last axis, in two passes: maximum, then exponentials and their sum."""
+    e = np.exp(x - x.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+def log_softmax(x: FloatArray) -> FloatArray:
+    """Logarithm of :func:`softmax`, without the overflow of taking it afterwards."""
+    shifted = x - x.max(-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+
+
+def _erf(x: FloatArray) -> FloatArray:
+    a = np.abs(x, dtype=np.float64)
+    tail = chebval((a - 3.75) / (a + 3.75), _ERFC_CHEBYSHEV) / (1 + 2 * a) * np.exp(-a * a)
+    return np.copysign(1 - tail, x).astype(x.dtype)
+
+
+def _gelu(x: FloatArray) -> FloatArray:
+    return 0.5 * x * (1 + _erf(x * _SQRT_HALF))
+
+
+def _gelu_tanh(x: FloatArray) -> FloatArray:
+    return 0.5 * x * (1 + np.tanh(_SQRT_2_OVER_PI * (x + 0.044715 * x**3)))
+
+
+def _sigmoid(x: FloatArray) -> FloatArray:
+    e = np.exp(-np.abs(x))  # never overflows
+    return np.where(x < 0, e, 1) / (1 + e)
+
+
+def _softplus(x: FloatArray) -> FloatArray:
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+# Names and formulas of the reference's table (transformers/activations.py); aliases share a function.
+_ACTIVATIONS: dict[str, Callable[[FloatArray], FloatArray]] = {
+    "gelu": _gelu,
+    "gelu_10": lambda x: np.clip(_gelu(x), -10, 10),
+    "gelu_accurate": _gelu_tanh,
+    "gelu_fast": lambda x: 0.5 * x * (1 + np.tanh(x * 0.7978845608 * (1 + 0.044715 * x * x))),
+    "gelu_new": _gelu_tanh,
+    "gelu_python": _gelu,
+    "gelu_pytorch_tanh": _gelu_tanh,
+    "laplace": lambda x: 0.5 * (1 + _erf((x - 0.707107) / (0.282095 * 2**0.5))),
+    "leaky_relu": lambda x: np.where(x >= 0, x, 0.01 * x),
+    "linear": lambda x: x,
+    "mish": lambda x: x * np.tanh(_softplus(x)),
+    "quick_gelu": lambda x: x * _sigmoid(1.702 * x),
+    "relu": lambda x: np.maximum(x, 0),
+    "relu2": lambda x: np.square(np.maximum(x, 0)),
+    "relu6": lambda x: np.clip(x, 0, 6),
+    "sigmoid": _sigmoid,
+    "silu": lambda x: x * _sigmoid(x),
+    "swish": lambda x: x * _sigmoid(x),
+    "tanh": np.tanh,
+}
+
+
+def activate(x: FloatArray, name: str) -> FloatArray:
+    """Apply the activation function ``name`` (the reference's names) to every element.
+
+    >>> activate(np.array([-1.0, 2.0]), "relu").tolist()
+    [0.0, 2.0]
+    """
+    return _ACTIVATIONS[name](x)
+
+
+def embed(ids: IntArray, table: FloatArray, scale: float = 1.0) -> FloatArray:
+    """``table[ids] * scale``: ids of any shape, table ``[v, m]``.
+
+    >>> embed(np.array([1, 0]), np.array([[1.0, 2.0], [3.0, 4.0]]), 2.0).tolist()
+    [[6.0, 8.0], [2.0, 4.0]]
+    """
+    return table[ids] * table.dtype.type(scale)
+
+
+def sinusoid_table(count: int, width: int) -> FloatArray:
+    """Sinusoidal positions ``[count, width]`` computed in float64 and rounded to float32: sines, then cosines.
+
+    Column j belongs to the angle ``pos / 10000**(2 * (j // 2) / width)``; the even columns' sines come first, then
+    the odd columns' cosines. Source: Vaswani et al. 2017, section 3.5, in the order that Pegasus stores.
+
+    >>> sinusoid_table(4, 4)[3].round(4).tolist()
+    [0.14110000431537628, 0.029999999329447746, -0.9900000095367432, 0.9995999932289124]
+    """
+    j = np.arange(width)
+    angle = np.arange(count)[:, None] / np.power(10000.0, 2 * (j // 2) / width)
+    return np.concatenate([np.sin(angle[:, 0::2]), np.cos(angle[:, 1::2])], axis=1).astype(np.float32)
+
+
+def sinusoid_rows(start: int, count: int, width: int, dtype: type = np.float32) -> FloatArray:
+    """Sinusoidal positions ``start .. start + count - 1`` evaluated in ``dtype``: ``[count, width]``, width even > 2.
+
+    Frequency i of half = width / 2 is ``10000**(-i / (half - 1))``. In float32 the argument of the exponential, its
+    correctly rounded value and the angle are float32 numbers, as PEGASUS-X has them: at position 16,383 the rounding
+    of the angle moves the table by up to 1e-3, and checkpoints were trained with it.
+    """
+    half = width // 2
+    exponent = np.arange(half, dtype=dtype) * dtype(-(np.log(10000.0) / (half - 1)))
+    frequency = np.exp(exponent.astype(np.float64)).astype(dtype)
+    angle = np.arange(start, start + count, dtype=dtype)[:, None] * frequency
+    angle = angle.astype(np.float64)
+    return np.concatenate([np.sin(angle), np.cos(angle)], axis=1).astype(dtype)
+
+
+def top_k(x: FloatArray, k: int) -> tuple[FloatArray, IntArray]:
+    """Return the k largest of the last axis, descending, and their indices; the lowest index first among equals.
+
+    >>> values, indices = top_k(np.array([1.0, 3.0, 3.0, 2.0]), 3)
+    >>> values.tolist(), indices.tolist()
+    ([3.0, 3.0, 2.0], [1, 2, 3])
+    """
+    size = x.shape[-1]
+    # Everything that can be among the first k, ties included, then a stable sort of those few.
+    bound = np.partition(x, size - k, axis=-1)[..., size - k, None]
+    index = np.empty((*x.shape[:-1], k), np.int64)
+    for row in np.ndindex(x.shape[:-1]):
+        candidates = np.flatnonzero(x[row] >= bound[row])
+        index[row] = candidates[np.argsort(-x[row][candidates], kind="stable")[:k]]
+    return np.take_along_axis(x, index, -1), index
+
+
+def attention(
+    q_bhtd: FloatArray,
+    k_bhsd: FloatArray,
+    v_bhsd: FloatArray,
+    pattern: "Pattern",
+    *,
+    scale: float,
+    visible_bs: BoolArray | None = None,
+    bias_bhts: FloatArray | None = None,
+    rows_bs: IntArray | None = None,
+    head_scale_h: FloatArray | None = None,
+    need_probs: bool = False,
+) -> tuple[FloatArray, list[FloatArray] | None]:
+    """Attention of queries over the keys that ``pattern`` lists for their block: the one attention of the package.
+
+    Args:
+        q_bhtd: queries; its batch is n times the keys' batch, and row r uses key row ``r // n``, so beams share keys.
+        k_bhsd: keys.
+        v_bhsd: values.
+        pattern: key ranges per block of queries.
+        scale: factor on ``q . k``.
+        visible_bs: False hides a key; its batch divides the queries'.
+        bias_bhts: added to the scaled scores, broadcast over batch and heads; for dense patterns.
+        rows_bs: which row of ``k_bhsd`` holds key s of query row b, in place of ``r // n``: reordered beams read
+            their ancestors' keys where they lie.
+        head_scale_h: factor on each head's probabilities.
+        need_probs: also return the probabilities.
+
+    Returns:
+        The output ``[b, h, t, d]`` and, if asked for, one array ``[b, h, tq, nk]`` per query block, in listed order.
+
+    A hidden key's score is *set* to the dtype's minimum. It then weighs exactly zero, except in a row in which every
+    key is hidden: that row is uniform over all keys its block lists, future ones included, as the reference has it.
+    """
+    b, h, t, d = q_bhtd.shape
+    if rows_bs is not None:
+        s = np.arange(k_bhsd.shape[2])
+        k_bhsd = k_bhsd[rows_bs, :, s].transpose(0, 2, 1, 3)
+        v_bhsd = v_bhsd[rows_bs, :, s].transpose(0, 2, 1, 3)
+    # Query rows that share keys form an axis of their own: broadcasting replaces copying.
+    groups = len(k_bhsd)
+    q = q_bhtd.reshape(groups, b // groups, h, t, d)
+    out = np.empty((b, t, h, d), q.dtype).transpose(0, 2, 1, 3)
+    probs: list[FloatArray] = []
+    for block in range(pattern.blocks):
+        rows = slice(*pattern.query_starts[block : block + 2])
+        parts = []
+        for heads, keys in _plans(pattern, block, h):
+            scores = q[:, :, heads, rows] @ k_bhsd[:, None, heads, keys].swapaxes(-1, -2) * q.dtype.type(scale)
+            scores = scores.reshape(b, *scores.shape[2:])
+            if bias_bhts is not None:
+                scores = scores + bias_bhts[:, heads if bias_bhts.shape[1] > 1 else slice(None), rows, keys]
+            hidden = _hidden(pattern, rows, keys, visible_bs, b)
+            if hidden is not None:
+                scores = np.where(hidden, np.finfo(q.dtype).min, scores)
+            p = softmax(scores)
+            if head_scale_h is not None:
+                p = p * head_scale_h[heads, None, None]
+            grouped = p.reshape(groups, b // groups, *p.shape[1:])
+            out[:, heads, rows] = (grouped @ v_bhsd[:, None, heads, keys]).reshape(b, -1, *p.shape[2:3], d)
+            parts.append(p)
+        if need_probs:
+            probs.append(parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1))
+    return out, probs if need_probs else None
+
+
+def _plans(pattern: "Pattern", block: int, heads: int) -> Iterator[tuple[slice, slice | IntArray]]:
+    """Yield which heads share which keys: all heads one list, or each head its own. One range stays a view."""
+    for plan in range(pattern.plans):
+        ranges = pattern.listed(block, plan)
+        keys = slice(*ranges[0]) if len(ranges) == 1 else pattern.key_index(block, plan)
+        yield slice(None) if pattern.plans == 1 else slice(plan, plan + 1), keys
+
+
+def _hidden(
+    pattern: "Pattern", rows: slice, keys: slice | IntArray, visible_bs: BoolArray | None, b: int
+) -> BoolArray | None:
+    """Return what to hide, broadcastable to ``[b, h, tq, nk]``, or None where nothing is."""
+    hidden = None
+    if visible_bs is not None:
+        hidden = ~np.repeat(visible_bs, b // len(visible_bs), axis=0)[:, None, None, keys]
+    if pattern.causal_offset is not None:
+        future = np.arange(pattern.keys)[keys] > np.arange(rows.start, rows.stop)[:, None] + pattern.causal_offset
+        hidden = future if hidden is None else hidden | future
+    return hidden
