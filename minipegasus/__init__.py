@@ -1,0 +1,35 @@
+"""Pegasus, BigBird-Pegasus, PEGASUS-X and BertGeneration in NumPy and C, without a deep-learning framework.
+
+The public names load on first use: importing the package costs little more than importing NumPy.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# Public name -> the module that defines it.
+_HOMES: dict[str, str] = {
+    name: module
+    for module, names in {
+        "errors": "BackendError CheckpointError ConfigError InputError MinipegasusError TokenizerError",
+        "ops": "get_num_threads set_num_threads show_config",
+        "families": "PegasusConfig AutoConfig",
+        "models": "PegasusForCausalLM PegasusForConditionalGeneration PegasusModel",
+    }.items()
+    for name in names.split()
+}
+
+__all__ = ["__version__", *sorted(_HOMES)]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__
