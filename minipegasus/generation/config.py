@@ -1,0 +1,393 @@
+"""The generation configuration: every setting of a ``generate`` call, its default, its checks and its file.
+
+Field names, defaults and files are those of transformers 4.56.2 (``generation/configuration_utils.py``).
+"""
+
+import copy
+import json
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from ..errors import ConfigError, listing
+
+__all__ = ["FILE_NAME", "REFERENCE_VERSION", "GenerationConfig"]
+
+FILE_NAME = "generation_config.json"
+
+#: The version of transformers whose files this package writes and whose rules it follows.
+REFERENCE_VERSION = "4.56.2"
+
+#: Arguments of ``generate`` itself that people put into the configuration by mistake.
+GENERATE_ARGUMENTS = (
+    "logits_processor",
+    "stopping_criteria",
+    "prefix_allowed_tokens_fn",
+    "synced_gpus",
+    "assistant_model",
+    "streamer",
+    "negative_prompt_ids",
+    "negative_prompt_attention_mask",
+    "use_model_defaults",
+)
+
+_SAMPLING_ONLY = ("temperature", "top_p", "min_p", "typical_p", "top_k", "epsilon_cutoff", "eta_cutoff")
+_BEAMS_ONLY = ("early_stopping", "num_beam_groups", "diversity_penalty", "length_penalty", "constraints")
+_EXTRA_OUTPUTS = ("output_attentions", "output_hidden_states", "output_scores", "output_logits")
+_UNSAVED = ("_commit_hash", "_snapshot", "compile_config")
+
+
+@dataclass(init=False, repr=False, eq=False)
+class GenerationConfig:
+    """All settings of one ``generate`` call.
+
+    Unknown keywords are kept as plain attributes, as files may hold them.
+
+    Raises:
+        ConfigError: values of a wrong type, out of range or contradicting each other; all of them are named.
+
+    >>> config = GenerationConfig(num_beams=4, length_penalty=0.8)
+    >>> config.num_beams, config.max_length, config.to_diff_dict()["length_penalty"]
+    (4, 20, 0.8)
+    >>> config.update(num_beams=2, colour="red")
+    {'colour': 'red'}
+    """
+
+    # length of the output
+    max_length: int | None = 20
+    max_new_tokens: int | None = None
+    min_length: int | None = 0
+    min_new_tokens: int | None = None
+    early_stopping: bool | Literal["never"] = False
+    max_time: float | None = None
+    stop_strings: str | list[str] | None = None
+    # strategy
+    do_sample: bool = False
+    num_beams: int = 1
+    num_beam_groups: int = 1
+    # cache
+    use_cache: bool = True
+    cache_implementation: str | None = None
+    cache_config: dict[str, Any] | None = None
+    return_legacy_cache: bool | None = None
+    prefill_chunk_size: int | None = None
+    # manipulation of the scores
+    temperature: float | None = 1.0
+    top_k: int | None = 50
+    top_p: float | None = 1.0
+    min_p: float | None = None
+    typical_p: float | None = 1.0
+    epsilon_cutoff: float | None = 0.0
+    eta_cutoff: float | None = 0.0
+    diversity_penalty: float | None = 0.0
+    repetition_penalty: float | None = 1.0
+    encoder_repetition_penalty: float | None = 1.0
+    length_penalty: float = 1.0
+    no_repeat_ngram_size: int | None = 0
+    bad_words_ids: list[list[int]] | None = None
+    force_words_ids: list[list[int]] | list[list[list[int]]] | None = None
+    renormalize_logits: bool = False
+    constraints: list[Any] | None = None
+    forced_bos_token_id: int | None = None
+    forced_eos_token_id: int | list[int] | None = None
+    remove_invalid_values: bool | None = False
+    exponential_decay_length_penalty: tuple[float, ...] | list[float] | None = None
+    suppress_tokens: list[int] | None = None
+    begin_suppress_tokens: list[int] | None = None
+    sequence_bias: dict[tuple[int, ...], float] | list[list[Any]] | None = None
+    token_healing: bool = False
+    guidance_scale: float | None = None
+    watermarking_config: Any = None
+    # outputs
+    num_return_sequences: int = 1
+    output_attentions: bool = False
+    output_hidden_states: bool = False
+    output_scores: bool = False
+    output_logits: bool | None = None
+    return_dict_in_generate: bool = False
+    # special tokens
+    pad_token_id: int | None = None
+    bos_token_id: int | None = None
+    eos_token_id: int | list[int] | None = None
+    # encoder-decoder models only
+    encoder_no_repeat_ngram_size: int | None = 0
+    decoder_start_token_id: int | list[int] | None = None
+    # assisted generation: kept for files, not supported by `generate`
+    is_assistant: bool = False
+    num_assistant_tokens: int | None = 20
+    num_assistant_tokens_schedule: str | None = "constant"
+    assistant_confidence_threshold: float | None = 0.4
+    prompt_lookup_num_tokens: int | None = None
+    max_matching_ngram_size: int | None = None
+    assistant_early_exit: int | None = None
+    assistant_lookbehind: int | None = 10
+    target_lookbehind: int | None = 10
+    # performance: without effect here
+    compile_config: Any = None
+    disable_compile: bool = False
+    # strategies that the reference has moved out of its library
+    low_memory: bool | None = None
+    penalty_alpha: float | None = None
+    dola_layers: str | list[int] | None = None
+    # what the file says about itself
+    _from_model_config: bool = False
+    _commit_hash: str | None = None
+    transformers_version: str = field(default=REFERENCE_VERSION)
+
+    def __init__(self, **values: Any) -> None:
+        for known in fields(self):
+            setattr(self, known.name, copy.deepcopy(values.pop(known.name, known.default)))
+        for name, value in values.items():
+            setattr(self, name, value)
+        self.validate()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, GenerationConfig) and self._settings() == other._settings()
+
+    __hash__ = None  # type: ignore[assignment]  # mutable
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__} {self.to_json_string()}"
+
+    # ---- checks
+
+    def validate(self, strict: bool = False) -> None:
+        """Raise where a setting is wrong; with ``strict`` also where one is :meth:`ignored`."""
+        problems = _type_problems(self)
+        if not problems:
+            problems = [*_range_problems(self), *_combination_problems(self)]
+        problems += [
+            f"{name}: is an argument of generate, expected outside the configuration"
+            for name in GENERATE_ARGUMENTS
+            if hasattr(self, name)
+        ]
+        if strict and not problems:
+            problems += [f"{name}={value!r}: {why}" for name, (value, why) in self.ignored().items()]
+        if problems:
+            raise ConfigError(listing(f"generation config: {len(problems)} problem(s)", problems))
+
+    def ignored(self) -> dict[str, tuple[Any, str]]:
+        """Return the settings that have no effect in the chosen mode, each with its value and the reason."""
+        found: dict[str, tuple[Any, str]] = {}
+
+        def note(names: tuple[str, ...], why: str) -> None:
+            for name in names:
+                value = getattr(self, name)
+                if value is not None and value != _DEFAULTS[name]:
+                    found[name] = (value, why)
+
+        if not self.do_sample:
+            note(_SAMPLING_ONLY, "has an effect only with do_sample=True")
+        if self.num_beams == 1:
+            note(_BEAMS_ONLY, "has an effect only with num_beams > 1")
+        if not self.return_dict_in_generate:
+            note(_EXTRA_OUTPUTS, "has an effect only with return_dict_in_generate=True")
+        return found
+
+    # ---- changes
+
+    def update(self, **values: Any) -> dict[str, Any]:
+        """Set the attributes that exist, check the result and return the keywords that name none."""
+        known = {name: value for name, value in values.items() if name in vars(self)}
+        for name, value in known.items():
+            setattr(self, name, value)
+        self.validate()
+        return {name: value for name, value in values.items() if name not in known}
+
+    def copy(self) -> Self:
+        """Return an independent copy."""
+        return copy.deepcopy(self)
+
+    def is_unmodified_model_config(self) -> bool:
+        """Say whether this object came from :meth:`from_model_config` and was not changed since."""
+        snapshot: dict[str, Any] | None = getattr(self, "_snapshot", None)
+        return snapshot is not None and snapshot == self._settings()
+
+    # ---- conversions
+
+    def _settings(self) -> dict[str, Any]:
+        """Every attribute but the metadata."""
+        hidden = {*_UNSAVED, "_from_model_config", "transformers_version"}
+        return {name: copy.deepcopy(value) for name, value in vars(self).items() if name not in hidden}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return every attribute, unknown ones included."""
+        kept = {name: copy.deepcopy(value) for name, value in vars(self).items() if name not in _UNSAVED}
+        return {**kept, "transformers_version": REFERENCE_VERSION}
+
+    def to_diff_dict(self) -> dict[str, Any]:
+        """Return the attributes that differ from the global defaults: what is saved."""
+        return {
+            name: value
+            for name, value in self.to_dict().items()
+            if name == "transformers_version" or name not in _DEFAULTS or value != _DEFAULTS[name]
+        }
+
+    def to_json_string(self, use_diff: bool = True) -> str:
+        """Return the settings as JSON with sorted keys."""
+        values = self.to_diff_dict() if use_diff else self.to_dict()
+        if isinstance(values.get("sequence_bias"), dict):  # JSON has no tuples as keys
+            values["sequence_bias"] = [[list(ids), bias] for ids, bias in values["sequence_bias"].items()]
+        return json.dumps(values, indent=2, sort_keys=True, default=_plain) + "\n"
+
+    def save_pretrained(self, folder: str | Path, file_name: str = FILE_NAME) -> None:
+        """Check the settings and write ``generation_config.json`` into ``folder`` (made if need be)."""
+        self.validate()
+        target = Path(folder)
+        target.mkdir(parents=True, exist_ok=True)
+        (target / file_name).write_text(self.to_json_string(), encoding="utf-8")
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], **overrides: Any) -> Self:
+        """Build from a dictionary; unknown keys are kept as attributes, ``overrides`` win."""
+        config = cls(**{**values, **overrides})
+        config._commit_hash = None
+        return config
+
+    @classmethod
+    def from_json_file(cls, path: str | Path, **overrides: Any) -> Self:
+        """Read one JSON file.
+
+        Raises:
+            ConfigError: the file is missing, is no JSON object or holds wrong values.
+        """
+        try:
+            values = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise ConfigError(f"{path}: expected a readable JSON file, found: {error}") from error
+        if not isinstance(values, dict):
+            raise ConfigError(f"{path}: expected a JSON object, found {type(values).__name__}")
+        try:
+            return cls.from_dict(values, **overrides)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from error
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, file_name: str = FILE_NAME, **overrides: Any) -> Self:
+        """Read ``generation_config.json`` of a checkpoint folder."""
+        return cls.from_json_file(Path(folder) / file_name, **overrides)
+
+    @classmethod
+    def from_model_config(cls, model_config: Any) -> Self:
+        """Take the generation settings of a model configuration, class defaults included.
+
+        Used for a checkpoint without ``generation_config.json``. The ``decoder`` part of a configuration,
+        where there is one, gives what the outer part leaves unset.
+        """
+        outer = model_config.to_dict()
+        values = {name: outer[name] for name in _DEFAULTS if outer.get(name) is not None}
+        config = cls(**{**values, "_from_model_config": True})
+        decoder = getattr(model_config, "decoder", None)
+        if decoder is not None:
+            inner = decoder.to_dict()
+            for name, default in _DEFAULTS.items():
+                if name in inner and not name.startswith("_") and getattr(config, name) == default:
+                    setattr(config, name, inner[name])
+        if any(getattr(config, name) for name in _EXTRA_OUTPUTS):
+            config.return_dict_in_generate = True
+        config.validate()
+        config._snapshot = config._settings()  # type: ignore[attr-defined]
+        return config
+
+
+_DEFAULTS: dict[str, Any] = {
+    known.name: known.default for known in fields(GenerationConfig) if known.default is not MISSING
+}
+_HINTS: dict[str, Any] = get_type_hints(GenerationConfig)
+
+
+def _plain(value: Any) -> Any:
+    """Turn what JSON does not know into what it knows."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    return value.to_dict() if hasattr(value, "to_dict") else str(value)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Say whether a value has the type of an annotation; an integer is a float, a bool is no integer."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return True
+    if origin is Literal:
+        return isinstance(value, str) and value in arguments
+    if origin in (Union, types.UnionType):
+        return any(_fits(value, argument) for argument in arguments)
+    if origin is dict:
+        return isinstance(value, dict) and all(
+            _fits(key, arguments[0]) and _fits(item, arguments[1]) for key, item in value.items()
+        )
+    if origin in (list, tuple):
+        return isinstance(value, list | tuple) and all(_fits(item, arguments[0]) for item in value)
+    if hint is int:
+        return isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if hint is float:
+        return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    return isinstance(value, hint)
+
+
+def _type_problems(config: GenerationConfig) -> list[str]:
+    problems = []
+    for name, hint in _HINTS.items():
+        value = getattr(config, name)
+        if not _fits(value, hint):
+            expected = hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
+            problems.append(f"{name}: expected {expected}, found {_short(value)}")
+    return problems
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+#: Smallest value that makes sense, where there is one. Penalties and cutoffs are checked by their processors.
+_AT_LEAST = {
+    "max_new_tokens": 1,
+    "num_beams": 1,
+    "num_beam_groups": 1,
+    "num_return_sequences": 1,
+    "min_new_tokens": 0,
+    "min_length": 0,
+    "top_k": 0,
+    "no_repeat_ngram_size": 0,
+    "encoder_no_repeat_ngram_size": 0,
+    "bos_token_id": 0,
+    "forced_bos_token_id": 0,
+}
+
+
+def _range_problems(config: GenerationConfig) -> list[str]:
+    return [
+        f"{name}: expected at least {least}, found {getattr(config, name)}"
+        for name, least in _AT_LEAST.items()
+        if getattr(config, name) is not None and getattr(config, name) < least
+    ]
+
+
+def _combination_problems(config: GenerationConfig) -> list[str]:
+    beams, groups, returned = config.num_beams, config.num_beam_groups, config.num_return_sequences
+    penalty = config.diversity_penalty
+    found = []
+    if beams > 1 and (config.constraints is not None or config.force_words_ids is not None):
+        if config.do_sample:
+            found.append("do_sample: expected False with constraints or force_words_ids, found True")
+        if groups != 1:
+            found.append(f"num_beam_groups: expected 1 with constraints or force_words_ids, found {groups}")
+    elif beams > 1 and (penalty or groups != 1):
+        if config.do_sample:
+            found.append("do_sample: expected False in group beam search, found True")
+        if groups < 2:
+            found.append(f"num_beam_groups: expected at least 2 with diversity_penalty, found {groups}")
+        if beams % groups:
+            found.append(f"num_beams: expected a multiple of num_beam_groups={groups}, found {beams}")
+        if not (penalty or 0.0) > 0.0:
+            found.append(f"diversity_penalty: expected more than 0 in group beam search, found {penalty}")
+    if returned > 1 and beams == 1 and not config.do_sample:
+        found.append(f"num_return_sequences: expected 1 in greedy search, found {returned}")
+    if returned > beams > 1:
+        found.append(f"num_return_sequences: expected at most num_beams={beams}, found {returned}")
+    return found
