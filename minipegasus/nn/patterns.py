@@ -14,12 +14,13 @@ Everything here is integers: no array of floats is touched.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 
 from ..arrays import IntArray
 
-__all__ = ["Pattern", "causal", "full", "partitioned", "windowed"]
+__all__ = ["NOTHING", "Pattern", "causal", "full", "partitioned", "windowed"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +113,10 @@ def _build(query_starts: Sequence[int], plans: Sequence[Sequence[Sequence[tuple[
     )
 
 
+#: The pattern of no query and no key: what stands in a :class:`Masking` until a stack knows its lengths.
+NOTHING = _build([0, 0], [[[]]], 0)
+
+
 @lru_cache(maxsize=256)
 def full(queries: int, keys: int) -> Pattern:
     """Every query sees every key.
@@ -135,14 +140,17 @@ def causal(queries: int, keys: int) -> Pattern:
 
 @lru_cache(maxsize=64)
 def windowed(
-    length: int, block_size: int, random_blocks: int, plan: tuple[tuple[tuple[int, ...], ...], ...] | None = None
+    length: int,
+    block_size: int,
+    random_blocks: int,
+    plan: tuple[tuple[tuple[int, ...], ...], ...] | None = None,
 ) -> Pattern:
     """Window, first and last blocks, over ``length`` positions, not necessarily a multiple of ``block_size``.
 
     Blocks 0 and last see everything and are seen by everything; the others see their neighbours; each inner block
     lists ``random_blocks`` further blocks. Without a ``plan`` these are block 0 again, which is what the reference
-    evaluates; ``plan[h][i - 1]`` names them for head h and query block i otherwise. Source: section 5.4 of the
-    reference notes; Zaheer et al. 2020, section 2.
+    evaluates; ``plan[h][i - 1]`` names them for head h and query block i otherwise. Source: Zaheer et al. 2020,
+    section 2.
 
     Raises:
         ValueError: fewer than four blocks leave no room for the window.
@@ -169,7 +177,7 @@ def windowed(
 
 @lru_cache(maxsize=64)
 def partitioned(length: int, block_size: int, global_tokens: int, shifted: bool) -> Pattern:
-    """Blocks that see themselves and the globals, over ``[globals ; tokens]``, ``global_tokens + length`` positions in all.
+    """Blocks that see themselves and the globals, over ``[globals ; tokens]``: ``global_tokens + length`` positions.
 
     A global sees everything; a token sees the globals and its own block. ``shifted`` moves the block borders by
     half a block (staggering: PEGASUS-X does so in odd layers). Source: Phang, Zhao and Liu 2022, section 3.1.
@@ -180,7 +188,7 @@ def partitioned(length: int, block_size: int, global_tokens: int, shifted: bool)
     g, total = global_tokens, global_tokens + length
     first = block_size // 2 if shifted else block_size
     border = [g, *range(g + min(first, length), total, block_size), total]
-    blocks = [[(0, g), (a, b)] for a, b in zip(border, border[1:], strict=False)]
+    blocks = [[(0, g), (a, b)] for a, b in pairwise(border)]
     if g:
         return _build([0, *border], [[[(0, total)], *blocks]], total)
     return _build(border, [blocks], total)

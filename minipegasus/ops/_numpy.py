@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..nn.patterns import Pattern
 
 __all__ = [
+    "ACTIVATIONS",
     "activate",
     "attention",
     "embed",
@@ -65,42 +66,50 @@ def layer_norm(
         x = x + residual
     centred = x - x.mean(-1, keepdims=True)
     variance = (centred * centred).mean(-1, keepdims=True)
-    return centred / np.sqrt(variance + x.dtype.type(eps)) * weight + bias
+    normed: FloatArray = centred / np.sqrt(variance + x.dtype.type(eps)) * weight + bias
+    return normed
 
 
 def softmax(x: FloatArray) -> FloatArray:
     """Softmax over the last axis, in two passes: maximum, then exponentials and their sum."""
     e = np.exp(x - x.max(-1, keepdims=True))
-    return e / e.sum(-1, keepdims=True)
+    probs: FloatArray = e / e.sum(-1, keepdims=True)
+    return probs
 
 
 def log_softmax(x: FloatArray) -> FloatArray:
     """Logarithm of :func:`softmax`, without the overflow of taking it afterwards."""
-    shifted = x - x.max(-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+    shifted: FloatArray = x - x.max(-1, keepdims=True)
+    logs: FloatArray = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+    return logs
 
 
 def _erf(x: FloatArray) -> FloatArray:
     a = np.abs(x, dtype=np.float64)
     tail = chebval((a - 3.75) / (a + 3.75), _ERFC_CHEBYSHEV) / (1 + 2 * a) * np.exp(-a * a)
-    return np.copysign(1 - tail, x).astype(x.dtype)
+    y: FloatArray = np.copysign(1 - tail, x).astype(x.dtype)
+    return y
 
 
 def _gelu(x: FloatArray) -> FloatArray:
-    return 0.5 * x * (1 + _erf(x * _SQRT_HALF))
+    y: FloatArray = 0.5 * x * (1 + _erf(x * _SQRT_HALF))
+    return y
 
 
 def _gelu_tanh(x: FloatArray) -> FloatArray:
-    return 0.5 * x * (1 + np.tanh(_SQRT_2_OVER_PI * (x + 0.044715 * x**3)))
+    y: FloatArray = 0.5 * x * (1 + np.tanh(_SQRT_2_OVER_PI * (x + 0.044715 * x**3)))
+    return y
 
 
 def _sigmoid(x: FloatArray) -> FloatArray:
     e = np.exp(-np.abs(x))  # never overflows
-    return np.where(x < 0, e, 1) / (1 + e)
+    y: FloatArray = np.where(x < 0, e, 1) / (1 + e)
+    return y
 
 
 def _softplus(x: FloatArray) -> FloatArray:
-    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+    y: FloatArray = np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+    return y
 
 
 # Names and formulas of the reference's table (transformers/activations.py); aliases share a function.
@@ -125,6 +134,10 @@ _ACTIVATIONS: dict[str, Callable[[FloatArray], FloatArray]] = {
     "swish": lambda x: x * _sigmoid(x),
     "tanh": np.tanh,
 }
+
+
+#: Names that :func:`activate` knows.
+ACTIVATIONS: tuple[str, ...] = tuple(_ACTIVATIONS)
 
 
 def activate(x: FloatArray, name: str) -> FloatArray:

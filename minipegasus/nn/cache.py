@@ -1,0 +1,132 @@
+"""Keys and values of the positions already seen."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from ..arrays import FloatArray, IntArray
+from ..errors import InputError
+
+__all__ = ["Cache", "LayerCache"]
+
+
+class LayerCache:
+    """One layer's keys and values: its own positions, which grow, and the encoder's, which do not."""
+
+    __slots__ = ("_k", "_v", "capacity", "cross", "length")
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.length = 0
+        self.cross: tuple[FloatArray, FloatArray] | None = None
+
+    def append(self, k_bhsd: FloatArray, v_bhsd: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Store new positions behind the old ones and return views of all of them."""
+        b, h, new, d = k_bhsd.shape
+        total = self.length + new
+        if self.length == 0:
+            self.capacity = max(self.capacity, total)
+            self._k = np.empty((b, h, self.capacity, d), k_bhsd.dtype)
+            self._v = np.empty((b, h, self.capacity, d), v_bhsd.dtype)
+        elif total > self.capacity:
+            # Only a cache that a caller drives by hand outgrows its capacity; generation knows its length.
+            self.capacity = max(2 * self.capacity, total)
+            self._k, self._v = (self._grown(old) for old in (self._k, self._v))
+        self._k[:, :, self.length : total] = k_bhsd
+        self._v[:, :, self.length : total] = v_bhsd
+        self.length = total
+        return self.keys
+
+    def _grown(self, old: FloatArray) -> FloatArray:
+        b, h, _, d = old.shape
+        new = np.empty((b, h, self.capacity, d), old.dtype)
+        new[:, :, : self.length] = old[:, :, : self.length]
+        return new
+
+    @property
+    def keys(self) -> tuple[FloatArray, FloatArray]:
+        """Views ``[b, h, length, d]`` of the stored keys and values."""
+        return self._k[:, :, : self.length], self._v[:, :, : self.length]
+
+
+class Cache:
+    """The ``past_key_values`` of a decoder. A call that is given one extends it in place.
+
+    ``cache[i]`` is layer i's ``(keys, values)`` or ``(keys, values, cross keys, cross values)``, each
+    ``[batch, heads, positions, head width]``; ``len(cache)`` is the number of layers.
+
+    Args:
+        layers: number of decoder layers.
+        capacity: positions to make room for at once; a longer sequence only costs a copy.
+
+    Reordering (beam search) never moves keys: ``rows`` notes for every row and position where its keys lie.
+    """
+
+    def __init__(self, layers: int, capacity: int = 32) -> None:
+        self.layers = [LayerCache(capacity) for _ in range(layers)]
+        self._rows: IntArray | None = None
+
+    def get_seq_length(self) -> int:
+        """Return the number of positions stored."""
+        return self.layers[0].length if self.layers else 0
+
+    @property
+    def has_cross(self) -> bool:
+        """Whether the encoder's keys and values are stored already."""
+        return bool(self.layers) and self.layers[0].cross is not None
+
+    def rows(self, batch: int, length: int) -> IntArray | None:
+        """Return int32 ``[batch, length]``: the stored row that holds each row's key at each position.
+
+        None means that every row still lies where it was written.
+        """
+        if self._rows is None:
+            return None
+        known = self._rows.shape[1]
+        if known < length:
+            # Positions written since the last reordering lie in their own row.
+            own = np.broadcast_to(np.arange(batch, dtype=np.int32)[:, None], (batch, length - known))
+            self._rows = np.concatenate([self._rows, own], axis=1)
+        return np.ascontiguousarray(self._rows[:, :length])
+
+    def reorder(self, parents: IntArray) -> None:
+        """Let row i continue what row ``parents[i]`` has seen; beams stay within the item whose keys they share."""
+        length = self.get_seq_length()
+        if length == 0 or np.array_equal(parents, np.arange(len(parents))):
+            return
+        for layer in self.layers:
+            if layer.cross is not None and len(layer.cross[0]) == len(parents):
+                layer.cross = (layer.cross[0][parents], layer.cross[1][parents])
+        rows = self.rows(len(parents), length)
+        if rows is None:
+            rows = np.broadcast_to(np.arange(len(parents), dtype=np.int32)[:, None], (len(parents), length))
+        self._rows = np.ascontiguousarray(rows[parents])
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __getitem__(self, index: int) -> tuple[FloatArray, ...]:
+        layer = self.layers[index]
+        if layer.length == 0:
+            return ()
+        k, v = layer.keys
+        rows = self.rows(len(k), layer.length)
+        if rows is not None:
+            s = np.arange(layer.length)
+            k, v = (x[rows, :, s].transpose(0, 2, 1, 3) for x in (k, v))
+        return (k, v, *layer.cross) if layer.cross is not None else (k, v)
+
+    def __iter__(self) -> Iterator[tuple[FloatArray, ...]]:
+        return (self[i] for i in range(len(self)))
+
+    @classmethod
+    def from_legacy_cache(cls, past: Sequence[Sequence[FloatArray]]) -> "Cache":
+        """Copy a tuple of per-layer ``(keys, values[, cross keys, cross values])`` into a new cache."""
+        cache = cls(len(past))
+        for index, (layer, entry) in enumerate(zip(cache.layers, past, strict=True)):
+            if len(entry) not in (2, 4):
+                raise InputError(f"past_key_values[{index}]: expected 2 or 4 arrays, found {len(entry)}")
+            layer.append(entry[0], entry[1])
+            if len(entry) == 4:
+                layer.cross = (entry[2], entry[3])
+        return cache
