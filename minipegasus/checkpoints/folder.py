@@ -1,0 +1,80 @@
+"""From a name to a folder on this machine: a directory, or a snapshot in the Hugging Face hub's cache. No network."""
+
+import os
+import re
+from pathlib import Path
+
+from minipegasus.checkpoints.tensors import quote
+from minipegasus.errors import CheckpointError
+
+__all__ = ["hub_cache", "resolve_folder"]
+
+_REPO = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
+_REVISION = re.compile(r"[\w.-]+(/[\w.-]+)*", re.ASCII)
+_MAX_REF_BYTES = 256
+
+
+def hub_cache() -> Path:
+    """Return the hub's cache: HF_HUB_CACHE, or HF_HOME/hub, or huggingface/hub in XDG_CACHE_HOME or ~/.cache."""
+    for variable in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
+        if os.environ.get(variable):
+            return _expanded(os.environ[variable])
+    if os.environ.get("HF_HOME"):
+        return _expanded(os.environ["HF_HOME"]) / "hub"
+    return _expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface" / "hub"
+
+
+def resolve_folder(name_or_path: str | os.PathLike[str], revision: str | None = None) -> Path:
+    """Return the folder of a checkpoint: an existing directory, else what the hub's cache has under that name.
+
+    ``revision`` is a branch, a tag or a commit of the cached repository ("main" by default); a directory has none.
+    Nothing is downloaded: :class:`~minipegasus.errors.CheckpointError` says where was looked and what is there.
+
+    >>> resolve_folder("google/no-such-model")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    minipegasus.errors.CheckpointError: 'google/no-such-model': no such folder, and not in the hub cache ...
+    """
+    name = os.fspath(name_or_path)
+    path = os.path.expanduser(name)
+    if os.path.isdir(path):
+        return Path(path)
+    if os.path.exists(path):
+        raise CheckpointError(f"{path}: expected a folder with config.json and weights, found a file")
+    if not _REPO.fullmatch(name) or ".." in name:
+        raise CheckpointError(f"{quote(name)}: no such folder")
+    repository = hub_cache() / f"models--{name.replace('/', '--')}"
+    if not repository.is_dir():
+        raise CheckpointError(
+            f"{quote(name)}: no such folder, and not in the hub cache (looked for {repository}); nothing is "
+            f"downloaded here: fetch it once with `hf download {name}`"
+        )
+    return _snapshot(repository, name, "main" if revision is None else revision)
+
+
+def _snapshot(repository: Path, name: str, revision: str) -> Path:
+    if not _REVISION.fullmatch(revision) or ".." in revision:
+        raise CheckpointError(f"{quote(name)}: revision: expected a branch, tag or commit, found {quote(revision)}")
+    reference = repository / "refs" / revision
+    commit = revision
+    if reference.is_file():
+        with open(reference, "rb") as file:
+            commit = file.read(_MAX_REF_BYTES).decode("ascii", "replace").strip()
+        if not _REPO.fullmatch(commit) or "/" in commit or ".." in commit:
+            raise CheckpointError(f"{reference}: expected a commit, found {quote(commit)}")
+    snapshot = repository / "snapshots" / commit
+    if not snapshot.is_dir():
+        have = [*_names(repository / "refs"), *_names(repository / "snapshots")]
+        raise CheckpointError(
+            f"{quote(name)}: revision {quote(revision)} is not in {repository}, which has "
+            f"{', '.join(map(quote, have)) or 'none'}; nothing is downloaded here"
+        )
+    return snapshot
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())[:20] if folder.is_dir() else []
+
+
+def _expanded(path: str) -> Path:
+    return Path(os.path.expandvars(os.path.expanduser(path)))

@@ -1,0 +1,109 @@
+"""Writing safetensors tensor by tensor: memory holds one piece at a time, never a file.
+
+The bytes are those that the safetensors library writes: tensors by falling element type, then by name.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+
+from minipegasus.arrays import Array
+from minipegasus.checkpoints.json_file import dump_json
+from minipegasus.checkpoints.safetensors_file import METADATA
+from minipegasus.checkpoints.shards import INDEX, WEIGHTS
+from minipegasus.checkpoints.staging import StagedFolder, staged
+from minipegasus.checkpoints.tensors import BY_NAME, DTYPES, TensorInfo
+from minipegasus.errors import InputError
+
+__all__ = ["Pieces", "parse_size", "write_safetensors", "write_weights"]
+
+#: Given a name, the tensor's elements in C order, in the file's element type (bfloat16 as uint16).
+Pieces = Callable[[str], Iterable[Array]]
+
+_RANK = {dtype.name: rank for rank, dtype in enumerate(DTYPES)}
+_UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_SHARD = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
+
+
+def write_safetensors(path: Path, tensors: Iterable[TensorInfo], pieces: Pieces) -> None:
+    """Write one safetensors file; of each info only name, dtype and shape count.
+
+    The file appears whole or not at all.
+    """
+    with staged(path.parent) as files:
+        _write(files.path(path.name), list(tensors), pieces)
+
+
+def write_weights(
+    files: StagedFolder, tensors: Iterable[TensorInfo], pieces: Pieces, max_shard_size: int | str = "5GB"
+) -> None:
+    """Stage ``model.safetensors``, or numbered shards with an index where it would pass ``max_shard_size``.
+
+    Tensors stay in the order given; one that is larger than a shard has a shard of its own. Weight files of an
+    earlier save under other names become stale.
+    """
+    tensors = list(tensors)
+    shards = _shards(tensors, parse_size(max_shard_size))
+    names = [WEIGHTS]
+    if len(shards) > 1:
+        names = [f"model-{number:05}-of-{len(shards):05}.safetensors" for number in range(1, len(shards) + 1)]
+    for name, shard in zip(names, shards, strict=True):
+        _write(files.path(name), shard, pieces)
+    if len(shards) > 1:
+        weight_map = {info.name: name for name, shard in zip(names, shards, strict=True) for info in shard}
+        totals = {
+            "total_parameters": sum(info.size for info in tensors),
+            "total_size": sum(info.nbytes for info in tensors),
+        }
+        files.write(WEIGHTS + INDEX, dump_json({"metadata": totals, "weight_map": weight_map}))
+    files.stale |= {WEIGHTS, WEIGHTS + INDEX} | {
+        entry.name for entry in files.folder.iterdir() if _SHARD.fullmatch(entry.name)
+    }
+
+
+def parse_size(size: int | str) -> int:
+    """Return a size in bytes.
+
+    >>> parse_size("5GB"), parse_size("300 KB"), parse_size(7)
+    (5000000000, 300000, 7)
+    """
+    match = re.fullmatch(r"(\d{1,15})\s*([KMGT]?B)?", str(size).strip().upper())
+    number = int(match[1]) * _UNITS[(match[2] or "").removeprefix("B")] if match and not isinstance(size, bool) else 0
+    if number < 1:
+        raise InputError(f"max_shard_size: expected a number of bytes or a text such as '5GB', found {size!r}")
+    return number
+
+
+def _shards(tensors: list[TensorInfo], limit: int) -> list[list[TensorInfo]]:
+    shards: list[list[TensorInfo]] = [[]]
+    filled = 0
+    for info in tensors:
+        if shards[-1] and filled + info.nbytes > limit:
+            shards.append([])
+            filled = 0
+        shards[-1].append(info)
+        filled += info.nbytes
+    return shards
+
+
+def _write(path: Path, tensors: list[TensorInfo], pieces: Pieces) -> None:
+    tensors = sorted(tensors, key=lambda info: (-_RANK[info.dtype], info.name))
+    header: dict[str, object] = {METADATA: {"format": "pt"}}  # transformers refuses a file without
+    begin = 0
+    for info in tensors:
+        offsets = [begin, begin + info.nbytes]
+        header[info.name] = {"dtype": BY_NAME[info.dtype].code, "shape": list(info.shape), "data_offsets": offsets}
+        begin = offsets[1]
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for info in tensors:
+            stored, written = BY_NAME[info.dtype].stored, 0
+            for piece in pieces(info.name):
+                written += file.write(np.ascontiguousarray(piece, stored).view(np.uint8).data)
+            if written != info.nbytes:
+                raise InputError(f"{info.name!r}: expected {info.nbytes} bytes to write, found {written}")

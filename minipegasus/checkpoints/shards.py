@@ -1,0 +1,63 @@
+"""Which files of a folder hold its weights: a single file, or the shards that an index names."""
+
+import os
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from minipegasus.checkpoints.json_file import read_json
+from minipegasus.checkpoints.tensors import quote
+from minipegasus.errors import CheckpointError, listing
+
+__all__ = ["INDEX", "WEIGHTS", "WEIGHT_FILES", "find_weights", "read_index"]
+
+WEIGHTS = "model.safetensors"
+INDEX = ".index.json"
+#: In the order in which transformers looks.
+WEIGHT_FILES = (WEIGHTS, WEIGHTS + INDEX, "pytorch_model.bin", f"pytorch_model.bin{INDEX}")
+_OTHER_WEIGHTS = ("tf_model.h5", "flax_model.msgpack", "rust_model.ot", "model.ckpt.index", "onnx")
+
+
+def find_weights(folder: Path) -> Path:
+    """Return the weight file or index that counts: the first of :data:`WEIGHT_FILES` that is there."""
+    for name in WEIGHT_FILES:
+        if os.path.isfile(folder / name):
+            return folder / name
+    message = f"{folder}: expected one of {', '.join(WEIGHT_FILES)}, found none"
+    others = [name for name in _OTHER_WEIGHTS if (folder / name).exists()]
+    if others:
+        message += f"; {', '.join(others)} cannot be read here (transformers can save them as safetensors)"
+    raise CheckpointError(message)
+
+
+def read_index(path: Path) -> dict[str, str]:
+    """Return the checked ``weight_map`` of an index: tensor name to the name of a file beside the index.
+
+    Raises :class:`~minipegasus.errors.CheckpointError` that lists every entry that is no plain file name of the
+    index's own format and every file that is not there.
+    """
+    weight_map = read_json(path).get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise CheckpointError(f"{path}: weight_map: expected an object with entries, found {quote(weight_map)}")
+    suffix = Path(path.name.removesuffix(INDEX)).suffix
+    problems = [
+        f"{quote(name)}: expected the plain name of a {suffix} file, found {quote(file)}"
+        for name, file in weight_map.items()
+        if not _is_plain(file, suffix)
+    ]
+    if not problems:
+        missing = [file for file in sorted(set(weight_map.values())) if not os.path.isfile(path.parent / file)]
+        problems = [f"{quote(file)}: this file is not there" for file in missing]
+    if problems:
+        raise CheckpointError(listing(f"{path}: weight_map", problems))
+    return weight_map
+
+
+def _is_plain(file: object, suffix: str) -> bool:
+    """Tell whether ``file`` names a file in the same folder on any system: no path, drive, dots or controls."""
+    return (
+        isinstance(file, str)
+        and file.isprintable()
+        and len(file) <= 255
+        and file.endswith(suffix)
+        and not file.startswith(".")
+        and PurePosixPath(file).name == file == PureWindowsPath(file).name
+    )
