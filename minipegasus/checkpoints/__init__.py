@@ -21,11 +21,11 @@ save                 saving arrays, converting folders
 ==================== ==============================================================================
 """
 
-from minipegasus.checkpoints.checkpoint import Checkpoint, open_checkpoint
-from minipegasus.checkpoints.folder import resolve_folder
-from minipegasus.checkpoints.json_file import read_json
-from minipegasus.checkpoints.save import convert, save_checkpoint
-from minipegasus.checkpoints.tensors import TensorInfo
+from .checkpoint import Checkpoint, open_checkpoint
+from .folder import resolve_folder
+from .json_file import read_json
+from .save import convert, save_checkpoint
+from .tensors import TensorInfo
 
 __all__ = [
     "Checkpoint",

@@ -7,13 +7,13 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from minipegasus.arrays import Array
-from minipegasus.checkpoints.mapped import MappedFile
-from minipegasus.checkpoints.safetensors_file import read_safetensors
-from minipegasus.checkpoints.shards import INDEX, find_weights, read_index
-from minipegasus.checkpoints.tensors import cast, named, pieces_of, quote, stored_view
-from minipegasus.checkpoints.torch_bin import read_torch_bin
-from minipegasus.errors import CheckpointError, InputError, listing
+from ..arrays import Array
+from ..errors import CheckpointError, InputError, listing
+from .mapped import MappedFile
+from .safetensors_file import read_safetensors
+from .shards import INDEX, find_weights, read_index
+from .tensors import cast, named, pieces_of, quote, stored_view
+from .torch_bin import read_torch_bin
 
 __all__ = ["Checkpoint", "open_checkpoint"]
 

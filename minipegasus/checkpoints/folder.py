@@ -4,8 +4,8 @@ import os
 import re
 from pathlib import Path
 
-from minipegasus.checkpoints.tensors import quote
-from minipegasus.errors import CheckpointError
+from ..errors import CheckpointError
+from .tensors import quote
 
 __all__ = ["hub_cache", "resolve_folder"]
 

@@ -5,9 +5,9 @@ import math
 from pathlib import Path
 from typing import Any
 
-from minipegasus.checkpoints.mapped import MappedFile
-from minipegasus.checkpoints.tensors import quote
-from minipegasus.errors import CheckpointError
+from ..errors import CheckpointError
+from .mapped import MappedFile
+from .tensors import quote
 
 __all__ = ["MAX_JSON_BYTES", "dump_json", "parse_json", "read_json"]
 

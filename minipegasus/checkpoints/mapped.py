@@ -5,7 +5,7 @@ import os
 import stat
 from pathlib import Path
 
-from minipegasus.errors import CheckpointError
+from ..errors import CheckpointError
 
 __all__ = ["MappedFile"]
 

@@ -10,7 +10,7 @@ from mmap import mmap
 from struct import unpack_from
 from typing import Any
 
-from minipegasus.checkpoints.tensors import quote
+from .tensors import quote
 
 __all__ = ["MAX_BYTES", "Function", "Machine", "PickleError"]
 
@@ -132,6 +132,10 @@ class Machine:
             raise PickleError("an operation finds the stack empty")
         self.stack[-count:] = [tuple(self.stack[-count:])]
 
+    def tuple_since_mark(self) -> None:
+        items = tuple(self.since_mark())
+        self.stack.append(items)
+
     def append(self) -> None:
         item = self.pop()
         self.top(list).append(item)
@@ -183,7 +187,8 @@ class Machine:
         self.top(dict)
 
     def persistent(self) -> None:
-        self.stack.append(self.load(self.pop()))
+        pid = self.pop()
+        self.stack.append(self.load(pid))
 
 
 _STOP = ord(".")
@@ -206,7 +211,7 @@ _OPERATIONS: dict[int, Callable[[Machine], None]] = {
     0x85: lambda m: m.tuple_of(1),
     0x86: lambda m: m.tuple_of(2),
     0x87: lambda m: m.tuple_of(3),
-    ord("t"): lambda m: m.stack.append(tuple(m.since_mark())),
+    ord("t"): Machine.tuple_since_mark,
     ord("a"): Machine.append,
     ord("e"): Machine.appends,
     ord("s"): Machine.set_item,

@@ -7,10 +7,10 @@ tensors' bytes. Here the offsets must cover the data exactly: in range, no overl
 import math
 from typing import Any
 
-from minipegasus.checkpoints.json_file import MAX_JSON_BYTES, parse_json
-from minipegasus.checkpoints.mapped import MappedFile
-from minipegasus.checkpoints.tensors import DTYPES, MAX_DIMENSIONS, TensorInfo, quote
-from minipegasus.errors import CheckpointError, listing
+from ..errors import CheckpointError, listing
+from .json_file import MAX_JSON_BYTES, parse_json
+from .mapped import MappedFile
+from .tensors import DTYPES, MAX_DIMENSIONS, TensorInfo, quote
 
 __all__ = ["METADATA", "read_safetensors"]
 

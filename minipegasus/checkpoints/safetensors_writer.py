@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from minipegasus.arrays import Array
-from minipegasus.checkpoints.json_file import dump_json
-from minipegasus.checkpoints.safetensors_file import METADATA
-from minipegasus.checkpoints.shards import INDEX, WEIGHTS
-from minipegasus.checkpoints.staging import StagedFolder, staged
-from minipegasus.checkpoints.tensors import BY_NAME, DTYPES, TensorInfo
-from minipegasus.errors import InputError
+from ..arrays import Array
+from ..errors import InputError
+from .json_file import dump_json
+from .safetensors_file import METADATA
+from .shards import INDEX, WEIGHTS
+from .staging import StagedFolder, staged
+from .tensors import BY_NAME, DTYPES, TensorInfo
 
 __all__ = ["Pieces", "parse_size", "write_safetensors", "write_weights"]
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from minipegasus.arrays import Array
-from minipegasus.checkpoints.checkpoint import Checkpoint, open_checkpoint
-from minipegasus.checkpoints.json_file import dump_json, read_json
-from minipegasus.checkpoints.safetensors_writer import write_weights
-from minipegasus.checkpoints.staging import staged
-from minipegasus.checkpoints.tensors import BY_NAME, TensorInfo, cast, named, narrow_bfloat16, pieces_of, quote
-from minipegasus.errors import CheckpointError, InputError, listing
+from ..arrays import Array
+from ..errors import CheckpointError, InputError, listing
+from .checkpoint import Checkpoint, open_checkpoint
+from .json_file import dump_json, read_json
+from .safetensors_writer import write_weights
+from .staging import staged
+from .tensors import BY_NAME, TensorInfo, cast, named, narrow_bfloat16, pieces_of, quote
 
 __all__ = ["CONFIG", "COPIED_FILES", "GENERATION_CONFIG", "Progress", "convert", "save_checkpoint"]
 

@@ -3,9 +3,9 @@
 import os
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from minipegasus.checkpoints.json_file import read_json
-from minipegasus.checkpoints.tensors import quote
-from minipegasus.errors import CheckpointError, listing
+from ..errors import CheckpointError, listing
+from .json_file import read_json
+from .tensors import quote
 
 __all__ = ["INDEX", "WEIGHTS", "WEIGHT_FILES", "find_weights", "read_index"]
 

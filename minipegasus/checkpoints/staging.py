@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from minipegasus.errors import CheckpointError
+from ..errors import CheckpointError
 
 __all__ = ["StagedFolder", "staged"]
 

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from minipegasus.arrays import Array
-from minipegasus.checkpoints.mapped import MappedFile
-from minipegasus.errors import InputError
+from ..arrays import Array
+from ..errors import InputError
+from .mapped import MappedFile
 
 __all__ = [
     "BY_NAME",

@@ -8,11 +8,11 @@ each an 8-byte count and its elements.
 from pathlib import Path
 from typing import NamedTuple
 
-from minipegasus.checkpoints.mapped import MappedFile
-from minipegasus.checkpoints.tensors import TensorInfo, quote
-from minipegasus.checkpoints.torch_pickle import PickleError, Tensor, Unpickled, unpickle
-from minipegasus.checkpoints.zip_directory import is_zip, read_zip_directory
-from minipegasus.errors import CheckpointError, listing
+from ..errors import CheckpointError, listing
+from .mapped import MappedFile
+from .tensors import TensorInfo, quote
+from .torch_pickle import PickleError, Tensor, Unpickled, unpickle
+from .zip_directory import is_zip, read_zip_directory
 
 __all__ = ["read_torch_bin"]
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from mmap import mmap
 
-from minipegasus.checkpoints.pickle_machine import MAX_BYTES, Function, Machine, PickleError
-from minipegasus.checkpoints.tensors import BY_NAME, DTYPES, MAX_DIMENSIONS, DType, quote
+from .pickle_machine import MAX_BYTES, Function, Machine, PickleError
+from .tensors import BY_NAME, DTYPES, MAX_DIMENSIONS, DType, quote
 
 __all__ = ["PickleError", "Storage", "Tensor", "Unpickled", "unpickle"]
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from struct import Struct
 from typing import NamedTuple
 
-from minipegasus.checkpoints.mapped import MappedFile
-from minipegasus.checkpoints.tensors import quote
-from minipegasus.errors import CheckpointError
+from ..errors import CheckpointError
+from .mapped import MappedFile
+from .tensors import quote
 
 __all__ = ["Entry", "is_zip", "read_zip_directory"]
 
