@@ -4,7 +4,7 @@ The public names load on first use: importing the package costs little more than
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 __version__ = "0.1.0"
 
@@ -14,8 +14,12 @@ _HOMES: dict[str, str] = {
     for module, names in {
         "errors": "BackendError CheckpointError ConfigError InputError MinipegasusError TokenizerError",
         "ops": "get_num_threads set_num_threads show_config",
-        "families": "PegasusConfig AutoConfig",
-        "models": "PegasusForCausalLM PegasusForConditionalGeneration PegasusModel",
+        "families": "BigBirdPegasusConfig PegasusConfig PegasusXConfig",
+        "models": (
+            "BigBirdPegasusForCausalLM BigBirdPegasusForConditionalGeneration BigBirdPegasusModel "
+            "PegasusForCausalLM PegasusForConditionalGeneration PegasusModel "
+            "PegasusXForConditionalGeneration PegasusXModel"
+        ),
     }.items()
     for name in names.split()
 }

@@ -85,7 +85,8 @@ def _stack_shapes(stack: StackSpec) -> dict[str, Shape]:
 
 
 def _layer_shapes(stack: StackSpec) -> dict[str, Shape]:
-    m, shapes = stack.width, {}
+    m = stack.width
+    shapes: dict[str, Shape] = {}
     for path in ["self_attn", *(["encoder_attn"] if stack.cross_attention else [])]:
         for part in ("k_proj", "v_proj", "q_proj"):
             shapes |= _dense(f"{path}.{part}", m, m, stack.attention_bias)

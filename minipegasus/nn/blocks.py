@@ -27,12 +27,10 @@ class Memory:
     Attributes:
         states_bsm: the encoder's last state; None where a cache already holds its keys and values.
         masking: which of its positions are hidden. The pattern is filled in per call.
-        length: number of positions.
     """
 
     states_bsm: FloatArray | None
     masking: Masking
-    length: int
 
 
 def block(

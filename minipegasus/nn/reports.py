@@ -70,4 +70,5 @@ def _alike(
     shown[:, :g] = True
     shown[:, g + at : g + at + own.stop - own.start] = True if visible_bs is None else visible_bs[:, own]
     shown[~shown.any(axis=1)] = True
-    return (shown / shown.sum(axis=1, keepdims=True)).astype(dtype)
+    weights: FloatArray = (shown / shown.sum(axis=1, keepdims=True)).astype(dtype)
+    return weights

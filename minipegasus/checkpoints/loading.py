@@ -1,0 +1,128 @@
+"""From a checkpoint's tensors to a class's weights: prefixes, aliases, what is missing and what is left over."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .. import ops
+from ..arrays import Array, FloatArray
+from ..errors import CheckpointError, listing
+from ..families.family import Layout, Weight
+from .checkpoint import Checkpoint
+
+__all__ = ["LoadReport", "initial", "load_weights"]
+
+# Names that old BERT files use; only with this capital spelling, as in the reference.
+_OLD_NAMES = (
+    (re.compile(r"LayerNorm\.gamma$"), "LayerNorm.weight"),
+    (re.compile(r"LayerNorm\.beta$"), "LayerNorm.bias"),
+)
+# Constant index buffers that old files carry: never weights, never worth a word.
+_BUFFERS = re.compile(r"(^|\.)embeddings\.(position_ids|token_type_ids)$")
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """How a checkpoint fitted a class, in the checkpoint's names.
+
+    Attributes:
+        missing: weights that no tensor held and that were made instead.
+        unexpected: tensors that the class has no use for.
+        mismatched: tensors of another shape that were replaced (only with ``ignore_mismatched_sizes``).
+        conflicting: names of one tied tensor that hold different values; the first was taken.
+    """
+
+    missing: list[str] = field(default_factory=list)
+    unexpected: list[str] = field(default_factory=list)
+    mismatched: list[str] = field(default_factory=list)
+    conflicting: list[str] = field(default_factory=list)
+
+
+def load_weights(
+    checkpoint: Checkpoint, layout: Layout, std: float, seed: int, ignore_mismatched_sizes: bool = False
+) -> tuple[dict[str, FloatArray], LoadReport]:
+    """Return the class's weights under our names, and how it went.
+
+    Shapes are compared with the file's header before anything is read. Weights that the file lacks are made as a new
+    model's are (``std``, ``seed``).
+
+    Raises:
+        CheckpointError: shapes differ (all of them are named), unless ``ignore_mismatched_sizes``.
+    """
+    here, unexpected = _class_names(checkpoint, layout)
+    report = LoadReport(unexpected=unexpected)
+    used: set[str] = set()
+    found: dict[str, str] = {}
+    absent: dict[str, Weight] = {}
+    for name, weight in layout.weights.items():
+        present = [source for source in weight.sources if source in here]
+        used.update(present)
+        if not present:
+            absent[name] = weight
+            if not weight.silent:
+                report.missing.append(weight.sources[0])
+            continue
+        stored = [here[source] for source in present]
+        shape = checkpoint.info[stored[0]].shape
+        if tuple(shape) != weight.shape:
+            report.mismatched.append(f"{stored[0]}: expected shape {list(weight.shape)}, found {list(shape)}")
+            absent[name] = weight
+            continue
+        found[name] = stored[0]
+        report.conflicting.extend(
+            f"{other}: differs from {stored[0]}, which is used for both"
+            for other in stored[1:]
+            if not checkpoint.same(stored[0], other)
+        )
+    if report.mismatched and not ignore_mismatched_sizes:
+        raise CheckpointError(listing(f"{checkpoint.folder}: tensors of another shape", report.mismatched))
+    report.unexpected.extend(
+        original for name, original in here.items() if name not in used and not _BUFFERS.search(name)
+    )
+    # Tied names share one array.
+    arrays: dict[str, Array] = {stored: checkpoint.array(stored) for stored in set(found.values())}
+    weights = {name: arrays[stored] for name, stored in found.items()}
+    weights |= initial(absent, checkpoint.dtype, std, seed)
+    return {name: weights[name] for name in layout.weights}, report
+
+
+def initial(
+    weights: Mapping[str, Weight], dtype: np.dtype[np.generic] | type, std: float, seed: int
+) -> dict[str, FloatArray]:
+    """Make weights as a new model has them: normal(0, std), zeros, ones, or the sinusoid; read-only."""
+    rng = np.random.default_rng(seed)
+    made: dict[tuple[str, ...], FloatArray] = {}
+    for weight in weights.values():
+        if weight.sources not in made:
+            made[weight.sources] = _made(weight, np.dtype(dtype), std, rng)
+            made[weight.sources].flags.writeable = False
+    return {name: made[weight.sources] for name, weight in weights.items()}
+
+
+def _made(weight: Weight, dtype: np.dtype[np.generic], std: float, rng: np.random.Generator) -> Array:
+    if weight.formula == "sinusoid":
+        return ops.sinusoid_table(*weight.shape).astype(dtype)
+    if weight.formula == "normal":
+        values = rng.standard_normal(weight.shape, np.float32) * np.float32(std)
+        return values.astype(dtype)
+    return np.full(weight.shape, 1 if weight.formula == "ones" else 0, dtype)
+
+
+def _class_names(checkpoint: Checkpoint, layout: Layout) -> tuple[dict[str, str], list[str]]:
+    """Return the class's name -> the file's name, and the file's names that the prefix rule drops.
+
+    A checkpoint of the bare model serves a head class (the prefix is added), and the reverse (it is taken away).
+    """
+    names = {name: name for name in checkpoint}
+    for old, new in _OLD_NAMES:
+        names = {old.sub(new, name): original for name, original in names.items()}
+    prefix = layout.base_prefix
+    file_has = any(name.startswith(prefix) for name in names)
+    if layout.has_prefix and not file_has:
+        return {f"{prefix}.{name}": original for name, original in names.items()}, []
+    if file_has and not layout.has_prefix:
+        inside = {n.removeprefix(f"{prefix}."): o for n, o in names.items() if n.startswith(f"{prefix}.")}
+        return inside, [o for n, o in names.items() if not n.startswith(f"{prefix}.")]
+    return names, []

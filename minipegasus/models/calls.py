@@ -1,0 +1,144 @@
+"""One call of an encoder or a decoder: arguments checked, then handed to the bricks."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..arrays import FloatArray
+from ..errors import InputError
+from ..nn.attention import Masking
+from ..nn.blocks import Memory
+from ..nn.cache import Cache
+from ..nn.coders import Coded, decode, encode
+from ..nn.masks import head_rows, visible
+from ..nn.params import Params
+from ..nn.stackspec import StackSpec
+from . import inputs
+
+__all__ = ["run_decoder", "run_encoder"]
+
+
+def _tokens(spec: StackSpec, ids: Any, embeds: Any, prefix: str, dtype: np.dtype[Any]) -> tuple[Any, Any, int, int]:
+    """Return checked ids or embeddings, and the batch and length."""
+    inputs.one_of(ids, embeds, prefix)
+    if ids is not None:
+        ids = inputs.token_ids(ids, f"{prefix}input_ids", spec.vocab_size)
+        return ids, None, *ids.shape
+    embeds = inputs.embeddings(embeds, f"{prefix}inputs_embeds", spec.width, dtype)
+    return None, embeds, *embeds.shape[:2]
+
+
+def _integers_like(value: Any, name: str, batch: int, length: int) -> Any:
+    """Return optional per-position integers ``[b, t]``; one row serves the whole batch."""
+    if value is None:
+        return None
+    array = inputs.integers(value, name)
+    if array.shape not in {(batch, length), (1, length)}:
+        raise InputError(f"{name}: expected shape {[batch, length]}, found {list(array.shape)}")
+    return np.broadcast_to(array, (batch, length))
+
+
+def run_encoder(
+    p: Params,
+    spec: StackSpec,
+    dtype: np.dtype[Any],
+    *,
+    input_ids: Any = None,
+    inputs_embeds: Any = None,
+    attention_mask: Any = None,
+    head_mask: Any = None,
+    position_ids: Any = None,
+    token_type_ids: Any = None,
+    need_probs: bool = False,
+    need_states: bool = False,
+) -> Coded:
+    """Check an encoder's arguments and run it. ``p`` is the encoder's own view of the weights."""
+    ids, embeds, batch, length = _tokens(spec, input_ids, inputs_embeds, "", dtype)
+    masking = inputs.decoder_masking(attention_mask, "attention_mask", batch, length, length, dtype)
+    return encode(
+        p,
+        spec,
+        ids,
+        embeds,
+        masking.visible_bs,
+        bias_bhts=masking.bias_bhts,
+        position_ids=_integers_like(position_ids, "position_ids", batch, length),
+        token_type_ids=_integers_like(token_type_ids, "token_type_ids", batch, length),
+        head_scales=head_rows(head_mask, spec.layers, spec.heads, "head_mask", dtype),
+        need_states=need_states,
+        need_probs=need_probs,
+    )
+
+
+def run_decoder(
+    p: Params,
+    spec: StackSpec,
+    dtype: np.dtype[Any],
+    *,
+    prefix: str = "",
+    input_ids: Any = None,
+    inputs_embeds: Any = None,
+    attention_mask: Any = None,
+    memory_states: FloatArray | None = None,
+    memory_mask: Any = None,
+    head_mask: Any = None,
+    cross_attn_head_mask: Any = None,
+    cache: Cache | None = None,
+    cache_position: Any = None,
+    position_ids: Any = None,
+    token_type_ids: Any = None,
+    need_probs: bool = False,
+    need_states: bool = False,
+) -> Coded:
+    """Check a decoder's arguments and run it. ``prefix`` is what its arguments are called by in messages.
+
+    The batch may be a multiple of the memory's: beams share what they look at.
+    """
+    ids, embeds, batch, length = _tokens(spec, input_ids, inputs_embeds, prefix, dtype)
+    past = cache.get_seq_length() if cache is not None else 0
+    name = f"{prefix}attention_mask"
+    masking = inputs.decoder_masking(attention_mask, name, batch, length, past + length, dtype)
+    start = past
+    positions = _integers_like(position_ids, f"{prefix}position_ids", batch, length)
+    if cache_position is not None:
+        where = np.asarray(cache_position, np.int64).reshape(-1)
+        if where.shape != (length,):
+            raise InputError(f"cache_position: expected shape {[length]}, found {list(where.shape)}")
+        if not np.array_equal(where, np.arange(past, past + length)):
+            # As in the reference, other positions move both the position vectors and the causal limit.
+            limit = np.arange(past + length) <= where[:, None]
+            masking = masking.with_bias(inputs.hiding(limit[None, None], dtype))
+            spec = replace(spec, attention="all")
+            positions = np.broadcast_to(where, (batch, length)) if positions is None else positions
+    return decode(
+        p,
+        spec,
+        ids,
+        embeds,
+        masking,
+        start=start,
+        position_ids=positions,
+        token_type_ids=_integers_like(token_type_ids, f"{prefix}token_type_ids", batch, length),
+        memory=_memory(memory_states, memory_mask, batch, cache),
+        cache=cache,
+        head_scales=head_rows(head_mask, spec.layers, spec.heads, f"{prefix}head_mask", dtype),
+        cross_head_scales=head_rows(cross_attn_head_mask, spec.layers, spec.heads, "cross_attn_head_mask", dtype),
+        need_states=need_states,
+        need_probs=need_probs,
+    )
+
+
+def _memory(states_bsm: FloatArray | None, mask: Any, batch: int, cache: Cache | None) -> Memory | None:
+    """Return what cross-attention looks at; a filled cache wins over the states, whose presence alone matters."""
+    if states_bsm is None:
+        return None
+    rows, length = states_bsm.shape[:2]
+    if cache is not None and cache.has_cross:
+        cross = cache.layers[0].cross
+        assert cross is not None
+        rows, length = len(cross[0]), cross[0].shape[2]
+    if batch % rows:
+        raise InputError(f"encoder states: expected a batch that divides {batch}, found {rows}")
+    shown = visible(mask, (rows, length), "encoder attention_mask") if mask is not None else None
+    return Memory(states_bsm, Masking(visible_bs=shown))

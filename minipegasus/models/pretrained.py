@@ -1,0 +1,210 @@
+"""What every public model class has: construction, loading, saving, generation, and a look at its weights."""
+
+import warnings
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from ..arrays import FloatArray
+from ..checkpoints.checkpoint import open_checkpoint
+from ..checkpoints.folder import resolve_folder
+from ..checkpoints.json_file import read_json
+from ..checkpoints.loading import LoadReport, initial, load_weights
+from ..checkpoints.save import save_checkpoint
+from ..errors import ConfigError, InputError
+from ..families.config import Config
+from ..families.family import Family, Layout, Role
+from ..generation.config import GenerationConfig
+from ..nn.params import Params, Recorder
+from ..spec import ModelSpec
+
+__all__ = ["PreTrainedModel"]
+
+Dtype = Literal["float32", "float64"] | npt.DTypeLike
+
+
+class PreTrainedModel:
+    """Base of the model classes: a configuration, a spec and weights; calling one never changes it.
+
+    Args:
+        config: the family's configuration. It is copied.
+        dtype: ``"float32"`` (the product) or ``"float64"`` (the definition, by NumPy alone).
+        seed: of the random weights that a model has before any are loaded.
+    """
+
+    family: ClassVar[Family]
+    role: ClassVar[Role]
+    #: What this class sets in its copy of the configuration.
+    config_changes: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, config: Config, *, dtype: Dtype = "float32", seed: int = 0) -> None:
+        self._configure(config, dtype)
+        self._set_weights(initial(self._layout.weights, self.dtype, self._std, seed))
+
+    def _configure(self, config: Config, dtype: Dtype) -> None:
+        if not isinstance(config, self.family.config):
+            raise ConfigError(f"config: expected {self.family.config.__name__}, found {type(config).__name__}")
+        self.dtype: np.dtype[Any] = np.dtype(dtype)
+        if self.dtype not in (np.float32, np.float64):
+            raise InputError(f"dtype: expected float32 or float64, found {self.dtype}")
+        self.config: Any = config.copy(**self.config_changes)
+        self.generation_config = GenerationConfig.from_model_config(self.config)
+        self.load_report = LoadReport()
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The model as data."""
+        return self.family.spec(self.config, self.role)
+
+    @property
+    def _layout(self) -> Layout:
+        return self.family.layout(self.config, self.role)
+
+    @property
+    def _std(self) -> float:
+        return float(getattr(self.config, "init_std", None) or getattr(self.config, "initializer_range", 0.02))
+
+    def _set_weights(self, weights: dict[str, FloatArray]) -> None:
+        self._weights = weights
+        self._spec = self.spec
+        self.params = Params(weights)
+
+    # Loading and saving
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_path: str | Path,
+        *,
+        config: Config | None = None,
+        dtype: Dtype = "float32",
+        revision: str | None = None,
+        ignore_mismatched_sizes: bool = False,
+        seed: int = 0,
+        **config_values: Any,
+    ) -> Self:
+        """Open a checkpoint folder (or a hub-cache name, resolved offline) as this class.
+
+        Weights that are float32 on disk are used where they lie in the memory-mapped file; others are widened.
+
+        Args:
+            name_or_path: folder with ``config.json`` and weights, or ``org/name`` in the local hub cache.
+            config: used in place of the folder's.
+            dtype: as in the constructor; ``"auto"`` means float32.
+            revision: which revision of a hub-cache name.
+            ignore_mismatched_sizes: replace tensors of another shape instead of refusing them.
+            seed: of weights that the file lacks (a new head, say).
+            **config_values: override values of the configuration.
+
+        Raises:
+            CheckpointError: files are missing, damaged, or do not fit; the message names file and tensor.
+            ConfigError: config.json holds values of the wrong type or range.
+        """
+        folder = resolve_folder(name_or_path, revision)
+        if config is None:
+            config = cls._read_config(folder, config_values)
+        elif config_values:
+            raise TypeError(f"unexpected keywords beside config: {', '.join(sorted(config_values))}")
+        model = cls.__new__(cls)
+        model._configure(config, "float32" if dtype == "auto" else dtype)
+        checkpoint = open_checkpoint(folder, model.dtype)
+        weights, report = load_weights(checkpoint, model._layout, model._std, seed, ignore_mismatched_sizes)
+        model._set_weights(weights)
+        model.load_report = report
+        if (folder / "generation_config.json").is_file():
+            model.generation_config = GenerationConfig.from_pretrained(folder)
+        model._warn(folder)
+        return model
+
+    @classmethod
+    def _read_config(cls, folder: Path, overrides: dict[str, Any]) -> Config:
+        path = folder / "config.json"
+        try:
+            config: Config = cls.family.config.from_dict(read_json(path), **overrides)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from error
+        return config
+
+    def _warn(self, folder: Path) -> None:
+        report = self.load_report
+        for what, names in (("were not in the file and are new", report.missing), ("conflict", report.conflicting)):
+            if names:
+                shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+                warnings.warn(f"{folder}: weights of {type(self).__name__} that {what}: {shown}", stacklevel=3)
+
+    def save_pretrained(self, folder: str | Path, max_shard_size: int | str = "5GB") -> None:
+        """Write config.json, generation_config.json and model.safetensors as transformers reads them.
+
+        Tied weights are written once. Nothing is left half-written.
+        """
+        config = {**self.config.to_dict(), "architectures": [type(self).__name__], "dtype": self.dtype.name}
+        tensors = {w.sources[0]: self._weights[name] for name, w in self._layout.weights.items()}
+        save_checkpoint(folder, tensors, config, self.generation_config.to_diff_dict(), max_shard_size)
+
+    # Looking at the weights
+
+    def state_dict(self) -> dict[str, FloatArray]:
+        """Return every weight under the checkpoint's names, aliases left out; the arrays are read-only views."""
+        return {w.sources[0]: self._weights[name] for name, w in self._layout.weights.items()}
+
+    def num_parameters(self) -> int:
+        """Return the number of distinct weights."""
+        return sum(array.size for array in self.state_dict().values())
+
+    def traced(self, recorder: Recorder) -> Self:
+        """Return the same model, over the same weights, that shows every named result to ``recorder``."""
+        copy = self.__class__.__new__(self.__class__)
+        vars(copy).update(vars(self))
+        copy.params = Params(self._weights, recorder)
+        return copy
+
+    def get_input_embeddings(self) -> FloatArray:
+        """Return the embedding matrix ``[v, m]`` (read-only)."""
+        side = "encoder" if self._spec.encoder else "decoder"
+        return self._weights[f"{side}.embed_tokens.weight"]
+
+    def resize_token_embeddings(self, vocab_size: int, seed: int = 0) -> None:
+        """Cut the vocabulary or extend it with new random rows; ``final_logits_bias`` is extended with zeros."""
+        self._resize({"vocab_size": vocab_size}, seed)
+
+    def resize_position_embeddings(self, max_position_embeddings: int, seed: int = 0) -> None:
+        """Cut or extend the position tables; sinusoids are computed anew."""
+        self._resize({"max_position_embeddings": max_position_embeddings}, seed)
+
+    def _resize(self, changes: dict[str, int], seed: int) -> None:
+        self.config = self.config.copy(**changes)
+        fresh = initial(self._layout.weights, self.dtype, self._std, seed)
+        kept: dict[tuple[str, ...], FloatArray] = {}
+        for name, weight in self._layout.weights.items():
+            old, new = self._weights[name], fresh[name]
+            if old.shape == new.shape:
+                new = old
+            elif weight.formula != "sinusoid":
+                common = tuple(slice(min(a, b)) for a, b in zip(old.shape, new.shape, strict=True))
+                new = new.copy()
+                new[common] = old[common]
+                new.flags.writeable = False
+            fresh[name] = kept.setdefault(weight.sources, new)
+        self._set_weights(fresh)
+
+    # Calling
+
+    def _flags(self, attentions: bool | None, states: bool | None, return_dict: bool | None) -> tuple[bool, bool, bool]:
+        """Return the three switches, taken from the configuration where a call leaves them open."""
+        config = self.config
+        return (
+            config.output_attentions if attentions is None else attentions,
+            config.output_hidden_states if states is None else states,
+            config.return_dict if return_dict is None else return_dict,
+        )
+
+    def generate(self, inputs: Any = None, generation_config: GenerationConfig | None = None, **kwargs: Any) -> Any:
+        """Generate token ids; see :func:`minipegasus.generation.generate` for every argument.
+
+        Returns int64 ``[rows, length]``, or an output object with ``return_dict_in_generate=True``.
+        """
+        from ..generation.generate import generate as run_generate
+
+        return run_generate(self, inputs, generation_config, **kwargs)

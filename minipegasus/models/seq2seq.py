@@ -1,0 +1,358 @@
+"""Encoder-decoder classes: the bare model and its heads, for every family whose spec has both stacks."""
+
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .. import ops
+from ..arrays import FloatArray, IntArray
+from ..errors import InputError
+from ..families.family import Role
+from ..nn.cache import Cache
+from ..nn.coders import Coded
+from ..nn.losses import IGNORED, cross_entropy
+from . import inputs
+from .calls import run_decoder, run_encoder
+from .decoding import RunningDecoding
+from .outputs import BaseModelOutput, Seq2SeqLMOutput, Seq2SeqModelOutput
+from .pretrained import PreTrainedModel
+
+__all__ = ["ConditionalGeneration", "Seq2SeqBase", "Seq2SeqModel", "shift_tokens_right"]
+
+
+def shift_tokens_right(ids_bt: IntArray, pad_token_id: int | None, start: int | None) -> IntArray:
+    """Return decoder inputs for labels: the start id in front, the last id dropped, -100 replaced by padding.
+
+    >>> shift_tokens_right(np.array([[5, 6, -100]]), 0, 2).tolist()
+    [[2, 5, 6]]
+    """
+    missing = [n for n, v in (("decoder_start_token_id", start), ("pad_token_id", pad_token_id)) if v is None]
+    if missing:
+        raise InputError(f"{' and '.join(missing)}: expected an id in the configuration to shift labels, found none")
+    shifted = np.empty_like(ids_bt)
+    shifted[:, 0] = start
+    shifted[:, 1:] = ids_bt[:, :-1]
+    shifted[shifted == IGNORED] = pad_token_id
+    return shifted
+
+
+class Seq2SeqBase(PreTrainedModel):
+    """Both stacks, and what calling them in turn returns."""
+
+    #: Whether missing decoder ids are the input ids, shifted; otherwise they are an error.
+    shifts_inputs: ClassVar[bool] = False
+
+    def _encode(self, need_probs: bool, need_states: bool, **arguments: Any) -> Coded:
+        assert self._spec.encoder is not None
+        return run_encoder(
+            self.params["encoder"],
+            self._spec.encoder,
+            self.dtype,
+            need_probs=need_probs,
+            need_states=need_states,
+            **arguments,
+        )
+
+    def get_encoder(self) -> Any:
+        """Return the encoder as a function: ``model.get_encoder()(input_ids, attention_mask=None, ...)``."""
+
+        def encoder(
+            input_ids: Any = None,
+            attention_mask: Any = None,
+            head_mask: Any = None,
+            inputs_embeds: Any = None,
+            output_attentions: bool | None = None,
+            output_hidden_states: bool | None = None,
+            return_dict: bool | None = None,
+        ) -> Any:
+            probs, states, as_output = self._flags(output_attentions, output_hidden_states, return_dict)
+            coded = self._encode(
+                probs,
+                states,
+                input_ids=input_ids,
+                inputs_embeds=inputs_embeds,
+                attention_mask=attention_mask,
+                head_mask=head_mask,
+            )
+            out = BaseModelOutput(coded.last, coded.states, coded.attentions)
+            return out if as_output else out.to_tuple()
+
+        return encoder
+
+    def _run(
+        self,
+        *,
+        input_ids: Any,
+        attention_mask: Any,
+        decoder_input_ids: Any,
+        decoder_attention_mask: Any,
+        head_mask: Any,
+        decoder_head_mask: Any,
+        cross_attn_head_mask: Any,
+        encoder_outputs: Any,
+        past_key_values: Any,
+        inputs_embeds: Any,
+        decoder_inputs_embeds: Any,
+        use_cache: bool,
+        need_probs: bool,
+        need_states: bool,
+        cache_position: Any,
+    ) -> Seq2SeqModelOutput:
+        """Run both stacks and return everything that the heads' outputs contain."""
+        spec = self._spec
+        assert spec.encoder is not None
+        assert spec.decoder is not None
+        if decoder_input_ids is None and decoder_inputs_embeds is None and self.shifts_inputs:
+            if input_ids is None:
+                raise InputError("decoder_input_ids: expected ids, or input_ids to make them from, found neither")
+            ids = inputs.token_ids(input_ids, "input_ids", spec.encoder.vocab_size)
+            decoder_input_ids = shift_tokens_right(ids, self.config.pad_token_id, self.config.decoder_start_token_id)
+        if encoder_outputs is None:
+            encoded = self._encode(
+                need_probs,
+                need_states,
+                input_ids=input_ids,
+                inputs_embeds=inputs_embeds,
+                attention_mask=attention_mask,
+                head_mask=head_mask,
+            )
+        else:
+            encoded = Coded(*inputs.encoder_states(encoder_outputs, spec.encoder.width, self.dtype))
+        cache = inputs.past(past_key_values)
+        if cache is None and use_cache:
+            cache = Cache(spec.decoder.layers)
+        decoded = run_decoder(
+            self.params["decoder"],
+            spec.decoder,
+            self.dtype,
+            prefix="decoder_",
+            input_ids=decoder_input_ids,
+            inputs_embeds=decoder_inputs_embeds,
+            attention_mask=decoder_attention_mask,
+            memory_states=encoded.last,
+            memory_mask=attention_mask,
+            head_mask=decoder_head_mask,
+            cross_attn_head_mask=cross_attn_head_mask,
+            cache=cache,
+            cache_position=cache_position,
+            need_probs=need_probs,
+            need_states=need_states,
+        )
+        return Seq2SeqModelOutput(
+            last_hidden_state=decoded.last,
+            past_key_values=cache if use_cache else None,
+            decoder_hidden_states=decoded.states,
+            decoder_attentions=decoded.attentions,
+            cross_attentions=decoded.cross_attentions,
+            encoder_last_hidden_state=encoded.last,
+            encoder_hidden_states=encoded.states,
+            encoder_attentions=encoded.attentions,
+        )
+
+
+class Seq2SeqModel(Seq2SeqBase):
+    """Both stacks without a head."""
+
+    role: ClassVar[Role] = "base"
+
+    def __call__(
+        self,
+        input_ids: Any = None,
+        attention_mask: Any = None,
+        decoder_input_ids: Any = None,
+        decoder_attention_mask: Any = None,
+        head_mask: Any = None,
+        decoder_head_mask: Any = None,
+        cross_attn_head_mask: Any = None,
+        encoder_outputs: Any = None,
+        past_key_values: Any = None,
+        inputs_embeds: Any = None,
+        decoder_inputs_embeds: Any = None,
+        use_cache: bool | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        cache_position: Any = None,
+    ) -> Any:
+        """Run encoder and decoder.
+
+        Args:
+            input_ids: int ``[b, s]``; or ``inputs_embeds`` float ``[b, s, m]``; or ``encoder_outputs``.
+            attention_mask: 0/1 ``[b, s]``; 0 hides a position of the input from both stacks.
+            decoder_input_ids: int ``[b, t]``; or ``decoder_inputs_embeds`` float ``[b, t, m]``.
+            decoder_attention_mask: 0/1 ``[b, past + t]``, or numbers ``[b, 1, t, past + t]`` added to the scores.
+            head_mask, decoder_head_mask, cross_attn_head_mask: float ``[layers, heads]``, a factor on each head.
+            encoder_outputs: what :meth:`get_encoder` returned, in place of input ids.
+            past_key_values: a cache to continue, which is extended in place.
+            use_cache: whether to return a cache; the configuration's by default.
+            output_attentions, output_hidden_states: also return every layer's.
+            return_dict: False returns a tuple.
+            cache_position: int ``[t]``, positions other than those that follow the cache.
+
+        Returns:
+            :class:`~minipegasus.models.outputs.Seq2SeqModelOutput`.
+
+        Raises:
+            InputError: an argument has the wrong shape, range or combination.
+        """
+        probs, states, as_output = self._flags(output_attentions, output_hidden_states, return_dict)
+        out = self._run(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            decoder_input_ids=decoder_input_ids,
+            decoder_attention_mask=decoder_attention_mask,
+            head_mask=head_mask,
+            decoder_head_mask=decoder_head_mask,
+            cross_attn_head_mask=cross_attn_head_mask,
+            encoder_outputs=encoder_outputs,
+            past_key_values=past_key_values,
+            inputs_embeds=inputs_embeds,
+            decoder_inputs_embeds=decoder_inputs_embeds,
+            use_cache=self.config.use_cache if use_cache is None else use_cache,
+            need_probs=probs,
+            need_states=states,
+            cache_position=cache_position,
+        )
+        return out if as_output else out.to_tuple()
+
+
+class ConditionalGeneration(Seq2SeqBase):
+    """Both stacks and a vocabulary head: summarisation, translation, text to text."""
+
+    role: ClassVar[Role] = "seq2seq"
+
+    def __call__(
+        self,
+        input_ids: Any = None,
+        attention_mask: Any = None,
+        decoder_input_ids: Any = None,
+        decoder_attention_mask: Any = None,
+        head_mask: Any = None,
+        decoder_head_mask: Any = None,
+        cross_attn_head_mask: Any = None,
+        encoder_outputs: Any = None,
+        past_key_values: Any = None,
+        inputs_embeds: Any = None,
+        decoder_inputs_embeds: Any = None,
+        labels: Any = None,
+        use_cache: bool | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        cache_position: Any = None,
+    ) -> Any:
+        """Run the model; the arguments are those of :class:`Seq2SeqModel`, and ``labels``.
+
+        ``labels`` int ``[b, t]`` (-100 is ignored) add the mean cross entropy as ``loss``; where no decoder inputs
+        are given they are the labels, shifted right. Labels switch the cache off.
+
+        Returns:
+            :class:`~minipegasus.models.outputs.Seq2SeqLMOutput`, ``logits`` float ``[b, t, v]``.
+        """
+        probs, states, as_output = self._flags(output_attentions, output_hidden_states, return_dict)
+        use_cache = self.config.use_cache if use_cache is None else use_cache
+        if labels is not None:
+            labels = inputs.labels(labels, self.config.vocab_size)
+            use_cache = False
+            if decoder_input_ids is None and decoder_inputs_embeds is None:
+                decoder_input_ids = shift_tokens_right(
+                    labels, self.config.pad_token_id, self.config.decoder_start_token_id
+                )
+        out = self._run(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            decoder_input_ids=decoder_input_ids,
+            decoder_attention_mask=decoder_attention_mask,
+            head_mask=head_mask,
+            decoder_head_mask=decoder_head_mask,
+            cross_attn_head_mask=cross_attn_head_mask,
+            encoder_outputs=encoder_outputs,
+            past_key_values=past_key_values,
+            inputs_embeds=inputs_embeds,
+            decoder_inputs_embeds=decoder_inputs_embeds,
+            use_cache=use_cache,
+            need_probs=probs,
+            need_states=states,
+            cache_position=cache_position,
+        )
+        logits = self._logits(out.last_hidden_state)
+        loss = None
+        if labels is not None:
+            if labels.size * logits.shape[-1] != logits.size:
+                raise InputError(f"labels: expected shape {list(logits.shape[:2])}, found {list(labels.shape)}")
+            loss = cross_entropy(logits.reshape(-1, logits.shape[-1]), labels.reshape(-1))
+        rest = dict(out.items())
+        rest.pop("last_hidden_state")
+        result = Seq2SeqLMOutput(loss=loss, logits=logits, **rest)
+        return result if as_output else result.to_tuple()
+
+    def _logits(self, states: FloatArray | None) -> FloatArray:
+        """Return logits ``[..., v]`` of decoder states ``[..., m]``."""
+        assert states is not None
+        head = self.params["lm_head"]
+        bias = self.params.get("final_logits_bias")
+        return head.record(ops.linear(states, head["weight"], None if bias is None else bias[0]))
+
+    def model_keywords(self) -> AbstractSet[str]:
+        """Return what ``generate`` may pass on to the model."""
+        return {
+            "attention_mask",
+            "cross_attn_head_mask",
+            "decoder_attention_mask",
+            "decoder_head_mask",
+            "encoder_outputs",
+            "head_mask",
+            "input_ids",
+            "inputs_embeds",
+        }
+
+    def start_decoding(
+        self,
+        *,
+        rows_per_item: int,
+        max_length: int,
+        prompt_ids_rt: IntArray,
+        inputs: Mapping[str, Any],
+        output_attentions: bool,
+        output_hidden_states: bool,
+        use_cache: bool,
+    ) -> RunningDecoding:
+        """Run the encoder once and return a decoding at its start."""
+        given = dict(inputs)
+        spec = self._spec
+        assert spec.encoder is not None
+        assert spec.decoder is not None
+        encoded = self._encoded_for_generation(given, output_attentions, output_hidden_states)
+        repeated = partial(np.repeat, repeats=rows_per_item, axis=0)
+        mask = given.get("decoder_attention_mask")
+        decoder = partial(
+            run_decoder,
+            self.params["decoder"],
+            spec.decoder,
+            self.dtype,
+            prefix="decoder_",
+            memory_states=encoded.last,
+            memory_mask=given.get("attention_mask"),
+            head_mask=given.get("decoder_head_mask"),
+            cross_attn_head_mask=given.get("cross_attn_head_mask"),
+            need_probs=output_attentions,
+            need_states=output_hidden_states,
+        )
+        return RunningDecoding(
+            lambda input_ids, cache, **columns: decoder(input_ids=input_ids, cache=cache, **columns),
+            self._logits,
+            Cache(spec.decoder.layers, max_length) if use_cache else None,
+            upto={} if mask is None else {"attention_mask": repeated(np.asarray(mask))},
+            per={},
+            encoded=encoded,
+        )
+
+    def _encoded_for_generation(self, given: dict[str, Any], need_probs: bool, need_states: bool) -> Coded:
+        assert self._spec.encoder is not None
+        if given.get("encoder_outputs") is not None:
+            return Coded(*inputs.encoder_states(given["encoder_outputs"], self._spec.encoder.width, self.dtype))
+        names = ("input_ids", "inputs_embeds", "attention_mask", "head_mask")
+        return self._encode(need_probs, need_states, **{n: given[n] for n in names if given.get(n) is not None})
