@@ -1,0 +1,182 @@
+"""``generate`` and ``stream``: from a call's arguments to its output.
+
+Source: ``GenerationMixin.generate`` of transformers 4.56.2 (``generation/utils.py``). Nothing passed in is changed.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..arrays import IntArray
+from ..errors import InputError
+from ..outputs import ModelOutput
+from .beam import beam_search
+from .builders import PrefixFunction, Processor, build_criteria, build_processors
+from .config import GenerationConfig
+from .group_beam import group_beam_search
+from .outputs import Recorder, SearchResult
+from .prepare import extend, prepare_inputs
+from .processors import token_ids
+from .protocols import GenerativeModel
+from .resolve import check_keywords, check_supported, resolve_config, resolve_lengths
+from .search import search, search_steps
+from .streaming import BaseStreamer
+from .task import OnStep, Task
+
+__all__ = ["Rng", "generate", "prepare_task", "stream"]
+
+#: Where random numbers come from: a generator, a seed for one, or ``None`` for fresh entropy.
+Rng = np.random.Generator | int | None
+
+
+def generate(
+    model: GenerativeModel,
+    inputs: Any = None,
+    generation_config: GenerationConfig | None = None,
+    logits_processor: Sequence[Processor] | None = None,
+    stopping_criteria: Sequence[Callable[..., Any]] | None = None,
+    prefix_allowed_tokens_fn: PrefixFunction | None = None,
+    streamer: BaseStreamer | None = None,
+    **arguments: Any,
+) -> IntArray | ModelOutput:
+    """Generate token ids.
+
+    Args:
+        model: what generates.
+        inputs: token ids ``(items, length)``, also as ``input_ids``: the encoder's input, or a decoder-only model's
+            prompt.
+        generation_config: settings instead of the model's (see :func:`~.resolve.resolve_config`).
+        logits_processor: further processors ``(ids_rt, scores_rv) -> scores_rv``.
+        stopping_criteria: further criteria ``(ids_rt, scores) -> bool array (rows,)``.
+        prefix_allowed_tokens_fn: ``(item, ids) -> allowed token ids``.
+        streamer: receives the prompt and then each step's tokens; not with beams.
+        **arguments: the further arguments of :func:`prepare_task`; settings of :class:`GenerationConfig`, which win
+            over everything else, also with ``None``; and inputs of the model (``attention_mask``,
+            ``decoder_input_ids``, ``inputs_embeds``, ...).
+
+    Returns:
+        Token ids ``(items * num_return_sequences, length)``, int64, the prompt or start token included; with
+        ``return_dict_in_generate`` one of the classes of :mod:`~.outputs`.
+
+    Raises:
+        TypeError: unknown keywords.
+        ConfigError: settings that are wrong or contradict each other.
+        InputError: inputs that are wrong, and settings that are not supported.
+    """
+    task = prepare_task(
+        model,
+        inputs,
+        generation_config=generation_config,
+        logits_processor=logits_processor,
+        stopping_criteria=stopping_criteria,
+        prefix_allowed_tokens_fn=prefix_allowed_tokens_fn,
+        **arguments,
+    )
+    config = task.config
+    if streamer is not None and config.num_beams > 1:
+        raise InputError(f"streamer: expected num_beams=1, found num_beams={config.num_beams}")
+    result = search(task, streamer) if config.num_beams == 1 else _beam_search_of(config)(task)
+    if not config.return_dict_in_generate:
+        return result.sequences
+    encoder = bool(model.config.is_encoder_decoder)
+    return task.recorder.output(result, task.decoding, beams=config.num_beams > 1, encoder=encoder)
+
+
+def stream(model: GenerativeModel, inputs: Any = None, **arguments: Any) -> Iterator[int]:
+    """Yield the tokens of one sequence as they are chosen, the end token included; arguments as for ``generate``.
+
+    Raises:
+        InputError: more than one sequence, or beams; raised by the call itself, not by the first iteration.
+    """
+    task = prepare_task(model, inputs, **arguments)
+    if task.config.num_beams > 1 or len(task.prompt_ids_rt) > 1:
+        raise InputError(
+            "stream: expected one sequence and num_beams=1, found "
+            f"{len(task.prompt_ids_rt)} row(s) and num_beams={task.config.num_beams}"
+        )
+    return (int(tokens_r[0]) for tokens_r in search_steps(task))
+
+
+def prepare_task(
+    model: GenerativeModel,
+    inputs: Any = None,
+    *,
+    generation_config: GenerationConfig | None = None,
+    logits_processor: Sequence[Processor] | None = None,
+    stopping_criteria: Sequence[Callable[..., Any]] | None = None,
+    prefix_allowed_tokens_fn: PrefixFunction | None = None,
+    tokenizer: Any = None,
+    rng: Rng = None,
+    use_model_defaults: bool | None = None,
+    on_step: OnStep | None = None,
+    **keywords: Any,
+) -> Task:
+    """Resolve and check the arguments of a call, then run the encoder.
+
+    Args other than those of :func:`generate`:
+        tokenizer: needed for ``stop_strings`` only.
+        rng: a :class:`numpy.random.Generator` or a seed; used with ``do_sample`` only. One 63-bit integer is drawn
+            from it per row (beam sampling: per item) and seeds that row's own generator, so that a row's tokens do
+            not depend on the other rows.
+        use_model_defaults: whether unset settings of ``generation_config`` come from the model's.
+        on_step: progress hook, called after each step with the number of new tokens and the largest possible one.
+    """
+    config, rest = resolve_config(model, generation_config, use_model_defaults, keywords)
+    check_supported(config)
+    given = check_keywords(model, rest)
+    encoder_decoder = bool(model.config.is_encoder_decoder)
+    eos_ids = None if config.eos_token_id is None else token_ids(config.eos_token_id)
+    pad_id = int(eos_ids[0]) if config.pad_token_id is None and eos_ids is not None else config.pad_token_id
+    prepared = prepare_inputs(config, given, inputs, encoder_decoder=encoder_decoder, eos_ids=eos_ids, pad_id=pad_id)
+    prompt_length = prepared.prompt_ids_bt.shape[1]
+    explicit = frozenset(name for name, value in keywords.items() if value is not None)
+    limit = getattr(model.config, "max_position_embeddings", None)
+    max_length = resolve_lengths(config, prompt_length, prepared.embedded_length, limit, explicit)
+    rows_per_item = max(config.num_beams, config.num_return_sequences)
+    processors = build_processors(
+        config, prompt_length, prepared.source_ids_bs, eos_ids, prefix_allowed_tokens_fn, logits_processor or ()
+    )
+    criteria = build_criteria(config, max_length, eos_ids, tokenizer, stopping_criteria or ())
+    prompt_ids_rt = np.repeat(prepared.prompt_ids_bt, rows_per_item, axis=0)
+    # A custom MaxLengthCriteria may allow more than the settings do; embeddings take the place of the prompt's ids.
+    positions = max(max_length, criteria.max_length or 0)
+    if prepared.embedded_length is not None:
+        positions += prepared.embedded_length - prompt_length
+    derives = not encoder_decoder and "position_ids" in model.model_keywords()
+    extend(prepared, positions, encoder_decoder=encoder_decoder, derive_position_ids=derives)
+    decoding = model.start_decoding(
+        rows_per_item=rows_per_item,
+        max_length=positions,
+        prompt_ids_rt=prompt_ids_rt,
+        inputs=prepared.model,
+        output_attentions=config.output_attentions,
+        output_hidden_states=config.output_hidden_states,
+        use_cache=config.use_cache,
+    )
+    return Task(
+        config=config,
+        decoding=decoding,
+        prompt_ids_rt=prompt_ids_rt,
+        rows_per_item=rows_per_item,
+        max_length=max_length,
+        processors=processors,
+        criteria=criteria,
+        eos_ids=eos_ids,
+        pad_id=pad_id,
+        rng=_generator(rng),
+        recorder=Recorder(config),
+        on_step=on_step,
+    )
+
+
+def _generator(rng: Rng) -> np.random.Generator:
+    if isinstance(rng, np.random.Generator):
+        return rng
+    if rng is None or (isinstance(rng, int | np.integer) and not isinstance(rng, bool) and rng >= 0):
+        return np.random.default_rng(rng)
+    raise InputError(f"rng: expected a numpy.random.Generator, an integer from 0 on or None, found {rng!r}")
+
+
+def _beam_search_of(config: GenerationConfig) -> Callable[[Task], SearchResult]:
+    return group_beam_search if config.num_beam_groups > 1 else beam_search

@@ -1,0 +1,150 @@
+"""What ``generate(..., return_dict_in_generate=True)`` returns, and the recorder that collects it step by step."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..arrays import Array, FloatArray, IntArray
+from ..outputs import ModelOutput
+from .config import GenerationConfig
+from .protocols import Decoding, StepOutput
+
+__all__ = [
+    "GenerateBeamDecoderOnlyOutput",
+    "GenerateBeamEncoderDecoderOutput",
+    "GenerateDecoderOnlyOutput",
+    "GenerateEncoderDecoderOutput",
+    "Recorder",
+    "SearchResult",
+]
+
+Steps = tuple[tuple[Array, ...], ...]
+
+
+@dataclass(frozen=True)
+class GenerateDecoderOnlyOutput(ModelOutput):
+    """Greedy search and sampling with a decoder-only model; per step: ``scores`` (processed), ``logits`` (raw),
+    ``attentions`` and ``hidden_states`` (a tuple over layers each)."""
+
+    sequences: IntArray
+    scores: tuple[FloatArray, ...] | None = None
+    logits: tuple[FloatArray, ...] | None = None
+    attentions: Steps | None = None
+    hidden_states: Steps | None = None
+    past_key_values: Any = None
+
+
+@dataclass(frozen=True)
+class GenerateEncoderDecoderOutput(ModelOutput):
+    """Greedy search and sampling with an encoder-decoder model; the encoder's arrays have one row per batch item."""
+
+    sequences: IntArray
+    scores: tuple[FloatArray, ...] | None = None
+    logits: tuple[FloatArray, ...] | None = None
+    encoder_attentions: tuple[Array, ...] | None = None
+    encoder_hidden_states: tuple[Array, ...] | None = None
+    decoder_attentions: Steps | None = None
+    cross_attentions: Steps | None = None
+    decoder_hidden_states: Steps | None = None
+    past_key_values: Any = None
+
+
+@dataclass(frozen=True)
+class GenerateBeamDecoderOnlyOutput(ModelOutput):
+    """Beam search with a decoder-only model: fields of :class:`GenerateDecoderOnlyOutput` and, with ``output_scores``,
+    ``sequences_scores`` ``(rows,)``; ``beam_indices`` ``(rows, new tokens)`` name the row of ``scores`` that chose
+    each token, -1 after the end."""
+
+    sequences: IntArray
+    sequences_scores: FloatArray | None = None
+    scores: tuple[FloatArray, ...] | None = None
+    logits: tuple[FloatArray, ...] | None = None
+    beam_indices: IntArray | None = None
+    attentions: Steps | None = None
+    hidden_states: Steps | None = None
+    past_key_values: Any = None
+
+
+@dataclass(frozen=True)
+class GenerateBeamEncoderDecoderOutput(ModelOutput):
+    """Beam search with an encoder-decoder model: the fields of the other two classes together."""
+
+    sequences: IntArray
+    sequences_scores: FloatArray | None = None
+    scores: tuple[FloatArray, ...] | None = None
+    logits: tuple[FloatArray, ...] | None = None
+    beam_indices: IntArray | None = None
+    encoder_attentions: tuple[Array, ...] | None = None
+    encoder_hidden_states: tuple[Array, ...] | None = None
+    decoder_attentions: Steps | None = None
+    cross_attentions: Steps | None = None
+    decoder_hidden_states: Steps | None = None
+    past_key_values: Any = None
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search found: ``sequences`` and, from beam searches, their scores and beam indices."""
+
+    sequences: IntArray
+    sequences_scores: FloatArray | None = None
+    beam_indices: IntArray | None = None
+
+
+@dataclass
+class Recorder:
+    """Collects what the configuration asks for; nothing where no dictionary is wanted.
+
+    ``scores`` is what stopping criteria are shown: the steps so far, or ``None``.
+    """
+
+    config: GenerationConfig
+    scores: tuple[FloatArray, ...] | None = field(init=False)
+    logits: tuple[FloatArray, ...] | None = field(init=False)
+    steps: list[StepOutput] = field(init=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        wanted = self.config.return_dict_in_generate
+        self.scores = () if wanted and self.config.output_scores else None
+        self.logits = () if wanted and self.config.output_logits else None
+        self._wants_layers = wanted and (self.config.output_attentions or self.config.output_hidden_states)
+
+    def add(self, step: StepOutput, logits_rv: FloatArray, scores_rv: FloatArray) -> None:
+        """Record one step: the model's output, its logits in float32 and the processed scores."""
+        if self.scores is not None:
+            self.scores += (scores_rv,)
+        if self.logits is not None:
+            self.logits += (logits_rv,)
+        if self._wants_layers:
+            self.steps.append(step)
+
+    def _collected(self, name: str, wanted: bool) -> Any:
+        return tuple(getattr(step, name) for step in self.steps) if wanted else None
+
+    def output(self, result: SearchResult, decoding: Decoding, *, beams: bool, encoder: bool) -> ModelOutput:
+        """Build the dictionary output of a finished search."""
+        attentions, hidden = self.config.output_attentions, self.config.output_hidden_states
+        common: dict[str, Any] = {
+            "sequences": result.sequences,
+            "scores": self.scores,
+            "logits": self.logits,
+            "past_key_values": decoding.past_key_values,
+        }
+        if beams:
+            common["sequences_scores"] = result.sequences_scores if self.config.output_scores else None
+            common["beam_indices"] = result.beam_indices
+        if encoder:
+            kind = GenerateBeamEncoderDecoderOutput if beams else GenerateEncoderDecoderOutput
+            return kind(
+                **common,
+                encoder_attentions=decoding.encoder_attentions if attentions else None,
+                encoder_hidden_states=decoding.encoder_hidden_states if hidden else None,
+                decoder_attentions=self._collected("decoder_attentions", attentions),
+                cross_attentions=self._collected("cross_attentions", attentions),
+                decoder_hidden_states=self._collected("decoder_hidden_states", hidden),
+            )
+        only = GenerateBeamDecoderOnlyOutput if beams else GenerateDecoderOnlyOutput
+        return only(
+            **common,
+            attentions=self._collected("decoder_attentions", attentions),
+            hidden_states=self._collected("decoder_hidden_states", hidden),
+        )
