@@ -111,7 +111,8 @@ class CausalLM(PreTrainedModel):
     def _logits(self, states: FloatArray) -> FloatArray:
         """Return logits ``[..., v]`` of decoder states ``[..., m]``."""
         head = self.params["lm_head"]
-        return head.record(ops.linear(states, head["weight"], head.get("bias")))
+        logits: FloatArray = head.record(ops.linear(states, head["weight"], head.get("bias")))
+        return logits
 
     def model_keywords(self) -> AbstractSet[str]:
         """Return what ``generate`` may pass on to the model."""

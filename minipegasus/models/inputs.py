@@ -67,14 +67,14 @@ def one_of(ids: Any, embeds: Any, prefix: str = "") -> None:
 def encoder_states(value: Any, width: int, dtype: np.dtype[Any]) -> tuple[FloatArray, Any, Any]:
     """Return last state, hidden states and attentions from an output object, a tuple or a lone array."""
     if isinstance(value, np.ndarray):
-        value = (value,)
-    parts = [value[i] for i in range(len(value))] if not hasattr(value, "last_hidden_state") else None
-    if parts is None:
-        last, states, probs = (
-            getattr(value, name, None) for name in ("last_hidden_state", "hidden_states", "attentions")
-        )
+        parts: Sequence[Any] = (value,)
+    elif hasattr(value, "last_hidden_state"):
+        parts = [getattr(value, name, None) for name in ("last_hidden_state", "hidden_states", "attentions")]
     else:
-        last, states, probs = (parts + [None, None])[:3] if parts else (None, None, None)
+        parts = tuple(value)
+    last, states, probs, *_ = (*parts, None, None, None)
+    if last is None:
+        raise InputError("encoder_outputs: expected a last hidden state, found nothing")
     return embeddings(last, "encoder_outputs", width, dtype), states, probs
 
 
@@ -112,4 +112,5 @@ def decoder_masking(
 
 def hiding(visible_bhts: BoolArray, dtype: np.dtype[Any]) -> FloatArray:
     """Return a boolean mask as numbers to add: the dtype's minimum where False."""
-    return np.where(visible_bhts, dtype.type(0), np.finfo(dtype).min)
+    numbers: FloatArray = np.where(visible_bhts, dtype.type(0), np.finfo(dtype).min)
+    return numbers

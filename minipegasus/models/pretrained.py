@@ -64,7 +64,7 @@ class PreTrainedModel:
 
     @property
     def _std(self) -> float:
-        return float(getattr(self.config, "init_std", None) or getattr(self.config, "initializer_range", 0.02))
+        return float(getattr(self.config, "init_std", getattr(self.config, "initializer_range", 0.02)))
 
     def _set_weights(self, weights: dict[str, FloatArray]) -> None:
         self._weights = weights

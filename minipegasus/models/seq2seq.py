@@ -29,9 +29,9 @@ def shift_tokens_right(ids_bt: IntArray, pad_token_id: int | None, start: int | 
     >>> shift_tokens_right(np.array([[5, 6, -100]]), 0, 2).tolist()
     [[2, 5, 6]]
     """
-    missing = [n for n, v in (("decoder_start_token_id", start), ("pad_token_id", pad_token_id)) if v is None]
-    if missing:
-        raise InputError(f"{' and '.join(missing)}: expected an id in the configuration to shift labels, found none")
+    if start is None or pad_token_id is None:
+        found = f"decoder_start_token_id = {start}, pad_token_id = {pad_token_id}"
+        raise InputError(f"shifting labels: expected both ids in the configuration, found {found}")
     shifted = np.empty_like(ids_bt)
     shifted[:, 0] = start
     shifted[:, 1:] = ids_bt[:, :-1]
@@ -294,7 +294,8 @@ class ConditionalGeneration(Seq2SeqBase):
         assert states is not None
         head = self.params["lm_head"]
         bias = self.params.get("final_logits_bias")
-        return head.record(ops.linear(states, head["weight"], None if bias is None else bias[0]))
+        logits: FloatArray = head.record(ops.linear(states, head["weight"], None if bias is None else bias[0]))
+        return logits
 
     def model_keywords(self) -> AbstractSet[str]:
         """Return what ``generate`` may pass on to the model."""

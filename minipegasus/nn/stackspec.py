@@ -53,7 +53,7 @@ class StackSpec:
     attention: Literal["all", "causal", "windowed", "partitioned"] = "all"
     block_size: int = 0
     random_blocks: int = 0
-    random_plan: Literal["repeat", "seeded", "none"] = "repeat"
+    random_plan: str = "transformers"
     block_pad_id: int = 0
     global_tokens: int = 0
     staggered: bool = False
