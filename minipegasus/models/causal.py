@@ -16,13 +16,13 @@ from ..nn.losses import cross_entropy
 from . import inputs
 from .calls import run_decoder
 from .decoding import RunningDecoding
+from .generative import Generative
 from .outputs import CausalLMOutputWithCrossAttentions
-from .pretrained import PreTrainedModel
 
 __all__ = ["CausalLM"]
 
 
-class CausalLM(PreTrainedModel):
+class CausalLM(Generative):
     """The decoder of an encoder-decoder family alone, with its vocabulary head."""
 
     role: ClassVar[Role] = "causal"

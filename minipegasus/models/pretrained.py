@@ -199,12 +199,3 @@ class PreTrainedModel:
             config.output_hidden_states if states is None else states,
             config.return_dict if return_dict is None else return_dict,
         )
-
-    def generate(self, inputs: Any = None, generation_config: GenerationConfig | None = None, **kwargs: Any) -> Any:
-        """Generate token ids; see :func:`minipegasus.generation.generate` for every argument.
-
-        Returns int64 ``[rows, length]``, or an output object with ``return_dict_in_generate=True``.
-        """
-        from ..generation.generate import generate as run_generate
-
-        return run_generate(self, inputs, generation_config, **kwargs)

@@ -17,6 +17,7 @@ from ..nn.losses import IGNORED, cross_entropy
 from . import inputs
 from .calls import run_decoder, run_encoder
 from .decoding import RunningDecoding
+from .generative import Generative
 from .outputs import BaseModelOutput, Seq2SeqLMOutput, Seq2SeqModelOutput
 from .pretrained import PreTrainedModel
 
@@ -219,7 +220,7 @@ class Seq2SeqModel(Seq2SeqBase):
         return out if as_output else out.to_tuple()
 
 
-class ConditionalGeneration(Seq2SeqBase):
+class ConditionalGeneration(Seq2SeqBase, Generative):
     """Both stacks and a vocabulary head: summarisation, translation, text to text."""
 
     role: ClassVar[Role] = "seq2seq"

@@ -1,0 +1,55 @@
+"""Generation as methods of the classes that have a vocabulary head."""
+
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+from ..arrays import IntArray
+from ..generation.generate import generate, stream
+from ..generation.protocols import Decoding
+from .pretrained import PreTrainedModel
+
+__all__ = ["Generative"]
+
+
+class Generative(PreTrainedModel):
+    """A model that generates. Subclasses say which keywords they take and how a decoding starts."""
+
+    def model_keywords(self) -> AbstractSet[str]:
+        """Return the names of the inputs that ``generate`` may pass on to the model."""
+        raise NotImplementedError
+
+    def start_decoding(
+        self,
+        *,
+        rows_per_item: int,
+        max_length: int,
+        prompt_ids_rt: IntArray,
+        inputs: Mapping[str, Any],
+        output_attentions: bool,
+        output_hidden_states: bool,
+        use_cache: bool,
+    ) -> Decoding:
+        """Run what runs once and return a decoding at its start: see the protocol of the same name."""
+        raise NotImplementedError
+
+    def generate(self, inputs: Any = None, **arguments: Any) -> Any:
+        """Generate token ids.
+
+        Args:
+            inputs: int ``[b, s]``, also as ``input_ids``: what to summarise, or a decoder's prompt.
+            **arguments: inputs of the model (``attention_mask``, ...), settings (``num_beams``, ``max_length``,
+                ``length_penalty``, ...), ``rng``, ``streamer``, ``logits_processor``: everything that
+                :func:`minipegasus.generation.generate.generate` takes.
+
+        Returns:
+            int64 ``[rows, length]``; an output object with ``return_dict_in_generate=True``.
+        """
+        return generate(self, inputs, **arguments)
+
+    def stream(self, inputs: Any = None, **arguments: Any) -> Iterator[int]:
+        """Yield one token id after the other as they are chosen (one row, greedy or sampling).
+
+        Takes what :meth:`generate` takes, without beams.
+        """
+        return stream(self, inputs, **arguments)
