@@ -91,7 +91,7 @@ def _entry_problem(name: str, entry: Any) -> str | None:
     if not isinstance(entry, dict):
         return f"expected an object, found {quote(entry)}"
     if set(entry) != _ENTRY:
-        return f"expected the keys {', '.join(sorted(_ENTRY))}, found {', '.join(map(quote, sorted(entry)[:8]))}"
+        return f"expected the keys {', '.join(sorted(_ENTRY))}, found {_shown(sorted(entry))}"
     code, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(code, str) or code not in _BY_CODE:
         return f"dtype: expected one of {', '.join(_BY_CODE)}, found {quote(code)}"
@@ -110,7 +110,9 @@ def _sizes(values: Any) -> bool:
 
 
 def _shown(values: Any) -> str:
-    return "[" + ", ".join(map(quote, values[:8])) + "]" if isinstance(values, list) else quote(values)
+    if not isinstance(values, list):
+        return quote(values)
+    return "[" + ", ".join(map(quote, values[:8])) + (", ..." if len(values) > 8 else "") + "]"
 
 
 def _coverage_problems(spans: list[tuple[int, int, TensorInfo]], size: int) -> list[str]:

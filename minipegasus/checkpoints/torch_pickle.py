@@ -77,6 +77,11 @@ def _storage(pid: object, storages: dict[str, Storage]) -> Storage:
     return storage
 
 
+def _empty_dict() -> dict[str, object]:
+    """``dict`` itself would also take pairs, whose keys it hashes unchecked."""
+    return {}
+
+
 def _sizes(values: object, what: str) -> tuple[int, ...]:
     if (
         not isinstance(values, (tuple, list))
@@ -136,7 +141,7 @@ def _parameter(data: object, _grad: object, _hooks: object, _state: object = Non
 
 
 _FUNCTIONS: dict[str, Callable[..., object]] = {
-    "collections.OrderedDict": dict,
+    "collections.OrderedDict": _empty_dict,
     "torch._utils._rebuild_tensor": lambda storage, offset, shape, strides: _rebuild(storage, offset, shape, strides),
     "torch._utils._rebuild_tensor_v2": _rebuild_v2,
     "torch._utils._rebuild_tensor_v3": _rebuild_v3,

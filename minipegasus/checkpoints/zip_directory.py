@@ -60,7 +60,8 @@ def read_zip_directory(mapped: MappedFile) -> dict[str, Entry]:
         if record.flags & _ENCRYPTED:
             raise _refusal(mapped, f"entry {quote(name)} is encrypted")
         if record.method != 0 or record.packed != record.size:
-            raise _refusal(mapped, f"entry {quote(name)} is compressed (method {record.method}); torch stores entries")
+            sizes = f"method {record.method}, {record.packed} for {record.size} bytes"
+            raise _refusal(mapped, f"entry {quote(name)} is compressed ({sizes})")
         entries[name] = _locate(mapped, record, name, start)
     return entries
 
@@ -145,7 +146,8 @@ def _locate(mapped: MappedFile, record: _Record, name: str, end: int) -> Entry:
     if not flags & _LATER_SIZES:
         full, packed = _zip64(mapped, at + names, extras, [full, packed])
         if (packed, full) != (record.packed, record.size):
-            raise _refusal(mapped, f"entry {quote(name)}: the directory says {record.size} bytes, its header {full}")
+            found = f"{full} bytes, {packed} packed"
+            raise _refusal(mapped, f"entry {quote(name)}: its header says {found}, the directory {record.size}")
     if start + record.size > end:
         raise _refusal(mapped, f"entry {quote(name)}: expected its data before byte {end}, found {start + record.size}")
     return Entry(start, record.size)

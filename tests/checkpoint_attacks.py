@@ -1,0 +1,597 @@
+"""Hostile checkpoint folders: each attack is a name and the files of a folder, written from raw bytes.
+
+Pickles are put together from their operations, so that nothing here can run either; the ones that would run something
+elsewhere leave a file named ``CANARY``.
+"""
+
+import io
+import json
+import struct
+import zipfile
+from collections.abc import Iterator
+
+CANARY = "canary-of-the-attack-corpus"
+Files = dict[str, bytes]
+Attack = tuple[str, Files]
+
+# --- safetensors -----------------------------------------------------------------------------------------------------
+
+
+def safetensors(header: object, data: bytes = b"", length: int | None = None) -> bytes:
+    """Return a file with this header (JSON unless bytes already) and any length field."""
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(text) if length is None else length) + text + data
+
+
+def entry(dtype: object = "F32", shape: object = (2,), begin: object = 0, end: object = 8) -> dict[str, object]:
+    return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
+
+
+def safetensors_attacks() -> Iterator[Attack]:
+    for name, content in _safetensors_files():
+        yield f"safetensors: {name}", {"model.safetensors": content}
+
+
+def _safetensors_files() -> Iterator[tuple[str, bytes]]:
+    eight = bytes(8)
+    whole = safetensors({"a": entry()}, eight)
+    yield "empty", b""
+    yield "seven bytes", bytes(7)
+    yield "only zeros", bytes(64)
+    yield "header cut", whole[:30]
+    yield "data cut", whole[:-1]
+    yield "bytes behind", whole + b"\0"
+    for exponent in (31, 32, 53, 63):
+        yield f"header of 2^{exponent} bytes", safetensors({"a": entry()}, eight, 2**exponent)
+    yield "header of 2^64 - 1 bytes", safetensors({"a": entry()}, eight, 2**64 - 1)
+    yield "header over the limit", safetensors(b"{" + b" " * 3_000_000 + b"}")
+    yield "git lfs pointer", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n"
+    yield "a web page", b"<!DOCTYPE html><html>not found</html>"
+    for name, header in {
+        "not json": b"{'a': 1}",
+        "a list": b"[]",
+        "a number": b"7",
+        "a space first": b" {}",
+        "a byte order mark": b"\xef\xbb\xbf{}",
+        "not utf-8": b'{"\xff": 1}',
+        "two objects": b"{}{}",
+        "nothing": b"",
+        "name twice": b'{"a":%s,"a":%s}' % ((json.dumps(entry()).encode(),) * 2),
+        "key twice": b'{"a":{"dtype":"F32","dtype":"F16","shape":[2],"data_offsets":[0,8]}}',
+        "lone surrogate": b'{"\\ud800":%s}' % json.dumps(entry()).encode(),
+        "nan": b'{"a":{"dtype":"F32","shape":[NaN],"data_offsets":[0,8]}}',
+        "infinite": b'{"a":{"dtype":"F32","shape":[1e999],"data_offsets":[0,8]}}',
+        "5000 digits": b'{"a":{"dtype":"F32","shape":[%s],"data_offsets":[0,8]}}' % (b"9" * 5000),
+        "a million digits": b'{"a":{"dtype":"F32","shape":[%s.5],"data_offsets":[0,8]}}' % (b"9" * 10**6),
+        "nested lists": b'{"a":' + b"[" * 500_000 + b"]" * 500_000 + b"}",
+        "nested objects": b'{"a":' * 200_000 + b"1" + b"}" * 200_000,
+        "nested a little": b'{"a":' + b"[" * 200 + b"]" * 200 + b"}",
+        "many small lists": b'{"a":[' + b"[]," * 500_000 + b"[]]}",
+        "many small entries": b"{" + b",".join(b'"%d":{}' % i for i in range(100_000)) + b"}",
+    }.items():
+        yield f"header: {name}", safetensors(header, eight)
+    for name, one in {
+        "unknown dtype": entry("F31"),
+        "dtype in small letters": entry("f32"),
+        "dtype that is not supported": entry("F8_E4M3", (8,)),
+        "dtype a number": entry(7),
+        "dtype a list": entry([]),
+        "shape negative": entry(shape=(-2,)),
+        "shape negative twice": entry(shape=(-1, -2)),
+        "shape float": entry(shape=(2.0,)),
+        "shape bool": entry("F64", shape=(True,)),
+        "shape text": entry(shape="2"),
+        "shape null": entry(shape=None),
+        "shape nested": entry(shape=[[2]]),
+        "shape 2^64": entry(shape=(2**64,)),
+        "shape that wraps to 8 bytes": entry(shape=(2**62 + 1, 2)),
+        "shape that wraps to 0 bytes": entry(shape=(2**32, 2**32), end=0),
+        "shape empty and huge": entry(shape=(0, 2**62, 2**62), end=0),
+        "shape of 33 sizes": entry(shape=(1,) * 32 + (2,)),
+        "shape of a million sizes": entry(shape=(1,) * 600_000),
+        "shape too large": entry(shape=(3,)),
+        "shape too small": entry(shape=(1,)),
+        "offsets beyond": entry(shape=(4,), end=16),
+        "offsets from the end": entry(begin=8, end=16),
+        "offsets reversed": entry(begin=8, end=0),
+        "offsets negative": entry(begin=-8, end=0),
+        "offsets float": entry(begin=0.0),
+        "offsets bool": entry("U8", (1,), False, True),
+        "offsets 2^64": entry(begin=2**64, end=2**64 + 8),
+        "offsets missing": {"dtype": "F32", "shape": [2]},
+        "offsets three": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8, 8]},
+        "key unknown": entry() | {"code": "import os"},
+        "a list": [],
+        "null": None,
+    }.items():
+        yield f"entry: {name}", safetensors({"a": one}, eight)
+    yield "overlap", safetensors({"a": entry(), "b": entry(begin=4, end=12)}, bytes(12))
+    yield "the same bytes twice", safetensors({"a": entry(), "b": entry()}, eight)
+    yield "hole before", safetensors({"a": entry(begin=8, end=16)}, bytes(16))
+    yield "hole between", safetensors({"a": entry(), "b": entry(begin=12, end=20)}, bytes(20))
+    yield "hole behind", safetensors({"a": entry()}, bytes(16))
+    yield "no tensors but data", safetensors({}, eight)
+    yield "metadata a list", safetensors({"__metadata__": [], "a": entry()}, eight)
+    yield "metadata nested", safetensors({"__metadata__": {"format": {}}, "a": entry()}, eight)
+    yield "metadata a number", safetensors({"__metadata__": {"format": 1}, "a": entry()}, eight)
+
+
+# --- index files -----------------------------------------------------------------------------------------------------
+
+
+def index_attacks() -> Iterator[Attack]:
+    shard = safetensors({"a": entry()}, bytes(8))
+    for name, file in {
+        "parent": "../model.safetensors",
+        "absolute": "/etc/passwd.safetensors",
+        "folder": "sub/model.safetensors",
+        "backslash": "..\\model.safetensors",
+        "drive": "C:model.safetensors",
+        "empty": "",
+        "dots": "..",
+        "hidden": ".safetensors",
+        "NUL": "a\0.safetensors",
+        "line feed": "a\n.safetensors",
+        "other format": "pytorch_model.bin",
+        "config": "config.json",
+        "missing": "model-00002-of-00002.safetensors",
+        "long": "x" * 5000 + ".safetensors",
+        "long for the system": "\u00fc" * 200 + ".safetensors",
+        "number": 7,
+        "null": None,
+        "list": ["one.safetensors"],
+    }.items():
+        yield f"index: {name}", _indexed({"a": "one.safetensors", "b": file}, shard)
+    yield "index: tensor not in its file", _indexed({"a": "one.safetensors", "b": "one.safetensors"}, shard)
+    yield "index: damaged shard", _indexed({"a": "one.safetensors"}, shard[:-1])
+    yield "index: empty map", _indexed({}, shard)
+    yield "index: map a list", _indexed(["one.safetensors"], shard)
+    yield "index: map missing", {"model.safetensors.index.json": b"{}", "one.safetensors": shard}
+    twice = b'{"weight_map":{"a":"one.safetensors","a":"../x.safetensors"}}'
+    yield "index: name twice", {"model.safetensors.index.json": twice, "one.safetensors": shard}
+    yield "index: too large", {"model.safetensors.index.json": b"{" + b" " * 3_000_000 + b"}"}
+    yield "index: of a torch file", {"pytorch_model.bin.index.json": b'{"weight_map":{"a":"../x.bin"}}'}
+    yield "index: no weights at all", {"config.json": b"{}"}
+    yield "index: only weights of others", {"config.json": b"{}", "tf_model.h5": b"", "flax_model.msgpack": b""}
+
+
+def _indexed(weight_map: object, shard: bytes) -> Files:
+    index = json.dumps({"weight_map": weight_map}).encode()
+    return {"model.safetensors.index.json": index, "one.safetensors": shard}
+
+
+# --- pickles ---------------------------------------------------------------------------------------------------------
+
+
+def text(value: str) -> bytes:
+    raw = value.encode()
+    return b"X" + struct.pack("<I", len(raw)) + raw
+
+
+def integer(value: int) -> bytes:
+    raw = value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)
+    return b"\x8a" + bytes([len(raw)]) + raw
+
+
+def several(*items: bytes) -> bytes:
+    return b"(" + b"".join(items) + b"t"
+
+
+def named(module: str, name: str) -> bytes:
+    return b"c" + module.encode() + b"\n" + name.encode() + b"\n"
+
+
+def call(function: bytes, *arguments: bytes) -> bytes:
+    return function + several(*arguments) + b"R"
+
+
+def storage(kind: bytes = named("torch", "FloatStorage"), key: bytes = text("0"), count: bytes = integer(4)) -> bytes:
+    return several(text("storage"), kind, key, text("cpu"), count) + b"Q"
+
+
+EMPTY = named("collections", "OrderedDict") + b")R"
+
+
+def tensor(
+    of: bytes | None = None,
+    offset: bytes = integer(0),
+    shape: bytes | None = None,
+    strides: bytes | None = None,
+    more: bytes = b"",
+) -> bytes:
+    """Return four floats of storage "0", or any other claim."""
+    shape = several(integer(4)) if shape is None else shape
+    strides = several(integer(1)) if strides is None else strides
+    rebuild = named("torch._utils", "_rebuild_tensor_v2")
+    return call(rebuild, storage() if of is None else of, offset, shape, strides, b"\x89", EMPTY, more)
+
+
+def state(*pairs: bytes) -> bytes:
+    """Return a pickle of a dict of these keys and values."""
+    return b"\x80\x02}(" + b"".join(pairs) + b"u."
+
+
+def archive(pickle: bytes, data: dict[str, bytes] | None = None, **others: bytes) -> bytes:
+    """Return a zip file as torch.save makes it, with four floats unless told otherwise."""
+    entries = {"data.pkl": pickle, "byteorder": b"little", **others}
+    entries |= {f"data/{key}": value for key, value in ({"0": bytes(16)} if data is None else data).items()}
+    return packed({f"archive/{name}": content for name, content in entries.items()})
+
+
+def packed(entries: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as target:
+        for name, content in entries.items():
+            target.writestr(name, content)
+    return file.getvalue()
+
+
+def legacy(
+    pickle: bytes | None = None,
+    keys: bytes = b"\x80\x02](" + text("0") + b"e.",
+    storages: bytes = struct.pack("<q", 4) + bytes(16),
+    magic: int = 0x1950A86A20F9469CFC6C,
+    version: int = 1001,
+) -> bytes:
+    """Return a file as torch.save made it before 1.6."""
+    pickle = state(text("a"), tensor()) if pickle is None else pickle
+    preamble = b"\x80\x02" + integer(magic) + b".\x80\x02" + integer(version) + b".\x80\x02}."
+    return preamble + pickle + keys + storages
+
+
+def pickle_attacks() -> Iterator[Attack]:
+    """Pickles, each as a zip archive's and as a legacy file's."""
+    for name, pickle in _pickles():
+        yield f"zip pickle: {name}", {"pytorch_model.bin": archive(pickle)}
+        yield f"legacy pickle: {name}", {"pytorch_model.bin": legacy(pickle)}
+
+
+def _pickles() -> Iterator[tuple[str, bytes]]:
+    yield from _executing_pickles()
+    yield from _lying_pickles()
+    yield from _bloating_pickles()
+
+
+def misplaced_operations() -> Iterator[bytes]:
+    """Pickles with each of the 256 operations where it finds too little or too much; most are not allowed at all."""
+    for code in range(256):
+        yield b"\x80\x02" + bytes([code]) + bytes(24) + b"."
+        yield b"\x80\x02}" + text("a") + tensor() + bytes([code]) + b"}\n}\n}.s."
+
+
+def _executing_pickles() -> Iterator[tuple[str, bytes]]:
+    command = f"touch {CANARY}"
+    code = f"open({CANARY!r}, 'w').close()"
+    for module, name, argument in (
+        ("os", "system", command),
+        ("posix", "system", command),
+        ("nt", "system", command),
+        ("subprocess", "getoutput", command),
+        ("builtins", "eval", code),
+        ("builtins", "exec", code),
+        ("__builtin__", "eval", code),
+        ("builtins", "__import__", "os"),
+        ("builtins", "getattr", "x"),
+        ("runpy", "run_path", "x.py"),
+        ("pickle", "loads", "x"),
+        ("torch", "load", "x.bin"),
+        ("torch.hub", "load", "x"),
+        ("torch.storage", "_load_from_bytes", "x"),
+        ("torch.jit", "script", "x"),
+        ("numpy", "fromfile", "x"),
+        ("numpy.core.multiarray", "_reconstruct", "x"),
+        ("operator", "attrgetter", "__class__"),
+        ("functools", "partial", "x"),
+        ("_codecs", "encode", "x"),
+        ("collections", "defaultdict", "x"),
+        ("collections", "OrderedDict.__init__", "x"),
+        ("collections.OrderedDict", "fromkeys", "x"),
+        ("torch._utils", "_rebuild_tensor_v2.__globals__", "x"),
+        ("torch._utils", "__dict__", "x"),
+        ("torch", "FloatStorage.__init__", "x"),
+        ("minipegasus.checkpoints.torch_pickle", "unpickle", "x"),
+        ("", "", "x"),
+        ("\u0440osix", "system", command),
+    ):
+        called = call(named(module, name), text(argument))
+        yield f"{module}.{name}", b"\x80\x02" + called + b"."
+        yield f"{module}.{name} among tensors", state(text("a"), tensor(), text("b"), called)
+    system = named("os", "system")
+    argument = text(command)
+    yield "STACK_GLOBAL", b"\x80\x04\x8c\x02os\x8c\x06system\x93" + several(argument) + b"R."
+    yield "INST", b"(" + argument + b"ios\nsystem\n."
+    yield "OBJ", b"(" + system + argument + b"o."
+    yield "NEWOBJ", system + several(argument) + b"\x81."
+    yield "NEWOBJ of an allowed global", named("collections", "OrderedDict") + b")\x81."
+    yield "NEWOBJ_EX", system + several(argument) + b"}\x92."
+    yield "EXT1", b"\x82\x01" + several(argument) + b"R."
+    yield "EXT2", b"\x83\x01\x00" + several(argument) + b"R."
+    yield "EXT4", b"\x84\x01\x00\x00\x00" + several(argument) + b"R."
+    yield "PERSID", b"Pos.system\n."
+    yield "getattr chain", call(named("builtins", "getattr"), named("torch", "Size"), text("__init__")) + b"."
+    setstate = several(b"N", b"}" + text("__setstate__") + system + b"s")
+    yield "BUILD with __setstate__", b"\x80\x02" + EMPTY + setstate + b"b" + argument + b"b."
+    yield "BUILD of a tensor", state(text("a"), tensor() + b"}b")
+    yield "BUILD of a function", named("torch._utils", "_rebuild_tensor_v2") + b"}b."
+    yield "REDUCE of text", text("os.system") + several(argument) + b"R."
+    yield "REDUCE of a storage type", call(named("torch", "FloatStorage"), integer(2**40)) + b"."
+    yield "REDUCE of a dtype", call(named("torch", "float32"), integer(4)) + b"."
+    yield "REDUCE of a tensor", tensor() + b")R."
+    yield "REDUCE with a list", named("torch", "Size") + b"](K\x01eR."
+    yield "REDUCE of torch.Size with text", call(named("torch", "Size"), text("x")) + b"."
+    pairs = b"](" + several(text("a"), tensor()) + b"e"
+    yield "OrderedDict of pairs", call(named("collections", "OrderedDict"), pairs) + b"."
+
+
+def _lying_pickles() -> Iterator[tuple[str, bytes]]:
+    def tensors(**changes: bytes) -> bytes:
+        return state(text("a"), tensor(**changes))
+
+    yield "a list", b"\x80\x02](" + tensor() + b"e."
+    yield "a tensor", b"\x80\x02" + tensor() + b"."
+    yield "no tensors", state(text("epoch"), integer(3))
+    yield "tensors one level down", state(text("state_dict"), b"}" + text("a") + tensor() + b"s")
+    yield "a name that is a number", state(integer(1), tensor())
+    yield "a key that is a tuple", state(several(integer(1)), tensor())
+    yield "a key that is a list", state(b"]", tensor())
+    yield "an odd number of items", state(text("a"))
+    yield "no STOP", state(text("a"), tensor())[:-1]
+    yield "two values", b"\x80\x02}}."
+    yield "a MARK left over", b"\x80\x02(}."
+    yield "protocol 9", b"\x80\x09}."
+    yield "text that is not utf-8", state(b"X\x01\x00\x00\x00\xff", tensor())
+    two = several(integer(2))
+    wide = several(integer(2**32), integer(2**32))
+    for name, changes in {
+        "offset beyond": {"offset": integer(1)},
+        "offset 2^62": {"offset": integer(2**62)},
+        "offset 2^64": {"offset": integer(2**64)},
+        "offset negative": {"offset": integer(-1)},
+        "offset float": {"offset": b"G" + bytes(8)},
+        "offset bool": {"offset": b"\x89"},
+        "size beyond": {"shape": several(integer(5))},
+        "size negative": {"shape": several(integer(-4))},
+        "size bool": {"shape": several(b"\x88")},
+        "size null": {"shape": b"N"},
+        "size wraps": {"shape": wide, "strides": several(integer(0), integer(0))},
+        "size empty and huge": {
+            "shape": several(integer(0), integer(2**62), integer(2**62)),
+            "strides": several(*[integer(1)] * 3),
+        },
+        "size of a million million by stride 0": {"shape": several(integer(10**12)), "strides": several(integer(0))},
+        "size of 33 numbers": {"shape": several(*[integer(1)] * 33), "strides": several(*[integer(1)] * 33)},
+        "stride beyond": {"shape": two, "strides": several(integer(4))},
+        "stride 2^62": {"shape": two, "strides": several(integer(2**62))},
+        "stride negative": {"strides": several(integer(-1))},
+        "stride missing": {"strides": b")"},
+        "storage null": {"of": b"N"},
+        "storage a dict": {"of": b"}"},
+        "storage a type": {"of": named("torch", "FloatStorage")},
+        "negative view": {"more": b"}" + text("neg") + b"\x88s"},
+        "two more arguments": {"more": b"NN"},
+    }.items():
+        yield f"tensor: {name}", tensors(**changes)
+    float_storage = named("torch", "FloatStorage")
+    for name, of in {
+        "count lies": storage(count=integer(5)),
+        "count negative": storage(count=integer(-4)),
+        "count 2^62": storage(count=integer(2**62)),
+        "count 2^80": storage(count=integer(2**80)),
+        "count float": storage(count=b"G" + bytes(8)),
+        "type lies": storage(kind=named("torch", "DoubleStorage")),
+        "type a dtype": storage(kind=named("torch", "float32")),
+        "type text": storage(kind=text("FloatStorage")),
+        "type unknown": storage(kind=named("torch", "ComplexFloatStorage")),
+        "type quantized": storage(kind=named("torch", "QInt8Storage")),
+        "key a number": storage(key=integer(0)),
+        "key missing": storage(key=text("9")),
+        "key a path": storage(key=text("../data.pkl")),
+        "key the pickle": storage(key=text("../../archive/data.pkl")),
+        "id text": text("storage") + b"Q",
+        "id empty": b")Q",
+        "id module": several(text("module"), b"N", b"N", b"N", b"N") + b"Q",
+        "id with a view": several(text("storage"), float_storage, text("0"), b"N", integer(4), two) + b"Q",
+    }.items():
+        yield f"storage: {name}", tensors(of=of)
+    twice = tensor(of=storage(kind=named("torch", "IntStorage")))
+    yield "storage: declared twice", state(text("a"), tensor(), text("b"), twice)
+    parameter = named("torch._utils", "_rebuild_parameter")
+    yield "parameter of no tensor", state(text("a"), call(parameter, text("x"), b"\x88", EMPTY))
+    dtype = named("torch._utils", "_rebuild_tensor_v3")
+    claims = (storage(), integer(0), several(integer(4)), several(integer(1)), b"\x89", EMPTY)
+    yield "a dtype that is not the storage's", state(text("a"), call(dtype, *claims, named("torch", "float64")))
+    yield "a dtype that is text", state(text("a"), call(dtype, *claims, text("float32")))
+    untyped = storage(kind=named("torch.storage", "UntypedStorage"), count=integer(16))
+    yield "an untyped storage without dtype", tensors(of=untyped)
+
+
+def _bloating_pickles() -> Iterator[tuple[str, bytes]]:
+    """Much from little: every one must end early, by a limit."""
+    good = text("a") + tensor()
+    yield "a million dicts", b"\x80\x02" + b"}" * 10**6 + b"."
+    yield "a million lists", b"\x80\x02" + b"]" * 10**6 + b"."
+    yield "a million MARKs", b"\x80\x02" + b"(" * 10**6 + b"."
+    yield "a hundred thousand long integers", b"\x80\x02" + (b"\x8a\xff" + b"\x7f" * 255) * 10**5 + b"."
+    yield "a key of nested tuples", b"\x80\x02})" + b"\x85" * 200_000 + b"Ns."
+    yield "nested tuples", b"\x80\x02)" + b"\x85" * 200_000 + b"."
+    yield "nested lists", b"\x80\x02" + b"]" * 10**5 + b"a" * (10**5 - 1) + b"."
+    yield "a list of itself", state(text("x"), b"]q\x00h\x00a")
+    yield "a dict of itself", b"\x80\x02}q\x00" + text("x") + b"h\x00s."
+    laughs = b"".join(b"](" + b"h%c" % i * 10 + b"eq%c" % (i + 1) for i in range(9))
+    yield "a billion laughs", b"\x80\x02]q\x00" + laughs + b"."
+    equal = b"".join(integer((2**61 - 1) * i) + b"N" for i in range(50_000))
+    yield "integers of one hash", b"\x80\x02}(" + equal + b"u."
+    yield "memo entry that is not there", b"\x80\x02h\x07."
+    yield "memo entry 2^32 - 1 that is not there", b"\x80\x02j\xff\xff\xff\xff."
+    yield "memo entry 2^32 - 1", b"\x80\x02}r\xff\xff\xff\xff."
+    yield "memo of nothing", b"\x80\x02q\x00."
+    for name, operation in {
+        "LONG4 of 2^31 - 1 bytes": b"\x8b\xff\xff\xff\x7f",
+        "LONG4 of -1 bytes": b"\x8b\xff\xff\xff\xff",
+        "BINUNICODE of 2^32 - 1 bytes": b"X\xff\xff\xff\xff",
+        "BINUNICODE of 2^31 bytes": b"X\x00\x00\x00\x80",
+        "BINUNICODE of a megabyte": b"X\x00\x00\x10\x00" + b"a" * 2**20,
+        "BINUNICODE8 of 2^63 bytes": b"\x8d" + b"\0" * 7 + b"\x80",
+        "BINBYTES8 of 2^63 bytes": b"\x8e" + b"\0" * 7 + b"\x80",
+        "BYTEARRAY8 of 2^40 bytes": b"\x96" + (2**40).to_bytes(8, "little"),
+        "FRAME of 2^62 bytes": b"\x95" + (2**62).to_bytes(8, "little"),
+        "STRING": b"S'" + b"a" * 10**6 + b"'\n",
+        "INT of a million digits": b"I" + b"9" * 10**6 + b"\n",
+        "LONG of a million digits": b"L" + b"9" * 10**6 + b"L\n",
+        "a global's name without end": b"c" + b"a" * 10**6,
+        "a global's name of a megabyte": b"c" + b"a" * 10**6 + b"\nb\n",
+    }.items():
+        yield name, b"\x80\x02}" + good + b"s" + operation + b"s."
+
+
+# --- archives and legacy files ---------------------------------------------------------------------------------------
+
+_GOOD = state(text("a"), tensor())
+
+
+def torch_file_attacks() -> Iterator[Attack]:
+    for name, content in (*_zip_files(), *_legacy_files()):
+        yield name, {"pytorch_model.bin": content}
+
+
+def _zip_files() -> Iterator[tuple[str, bytes]]:
+    good = archive(_GOOD)
+    at_end = good.rindex(b"PK\x05\x06")
+    at_directory = good.index(b"PK\x01\x02")
+    last = good.rindex(b"PK\x03\x04")  # the local header of archive/data/0
+    last_record = good.rindex(b"PK\x01\x02")
+
+    def patched(at: int, layout: str, value: int) -> bytes:
+        raw = struct.pack(layout, value)
+        return good[:at] + raw + good[at + len(raw) :]
+
+    for size in (3, 4, 20, 60, at_directory - 1, at_directory + 10, at_end - 1, at_end + 10, len(good) - 1):
+        yield f"zip: cut at {size}", good[:size]
+    yield "zip: bytes behind", good + b"\0"
+    yield "zip: bytes before", b"PK\x03\x04" + bytes(26) + good
+    yield "zip: no pickle", packed({"archive/data/0": bytes(16)})
+    yield "zip: pickle at the top", packed({"data.pkl": _GOOD, "data/0": bytes(16)})
+    yield "zip: two pickles", packed({"a/data.pkl": _GOOD, "b/data.pkl": _GOOD, "a/data/0": bytes(16)})
+    yield "zip: storage missing", archive(_GOOD, {})
+    yield "zip: storage too short", archive(_GOOD, {"0": bytes(15)})
+    yield "zip: storage too long", archive(_GOOD, {"0": bytes(17)})
+    large = tensor(storage(count=integer(2**14)), shape=several(integer(2**14)))
+    shared = [part for i in range(20) for part in (text(str(i)), b"h\x01")]
+    pickle = state(text("a"), large + b"q\x01", *shared)
+    yield "zip: a tensor under 21 names", archive(pickle, {"0": bytes(2**16)})
+    yield "zip: byteorder unknown", archive(_GOOD, byteorder=b"middle")
+    yield "zip: byteorder long", archive(_GOOD, byteorder=b"little" * 10**5)
+    many = packed({f"archive/{i:060}": b"" for i in range(40_000)})
+    yield "zip: directory too large", many
+    for name, method in (("deflated", zipfile.ZIP_DEFLATED), ("bzip2", zipfile.ZIP_BZIP2), ("lzma", zipfile.ZIP_LZMA)):
+        entries = {"archive/data.pkl": _GOOD, "archive/data/0": bytes(16), "archive/bomb": bytes(2 * 10**6)}
+        yield f"zip: {name} bomb", packed(entries, method)
+    yield "zip: encrypted", patched(at_directory + 8, "<H", 1)
+    yield "zip: strongly encrypted", patched(at_directory + 8, "<H", 0x41)
+    yield "zip: method lies", patched(at_directory + 10, "<H", 8)
+    yield "zip: method unknown", patched(at_directory + 10, "<H", 99)
+    yield "zip: packed size lies", patched(last_record + 20, "<I", 15)
+    yield "zip: size lies", patched(last_record + 24, "<I", 15)
+    yield "zip: size 2^32 - 2", patched(last_record + 24, "<I", 2**32 - 2)
+    yield "zip: size in a zip64 field that is not there", patched(last_record + 24, "<I", 2**32 - 1)
+    yield "zip: name of the record too long", patched(last_record + 28, "<H", 60_000)
+    yield "zip: extra of the record too long", patched(last_record + 30, "<H", 60_000)
+    yield "zip: comment of the record too long", patched(last_record + 32, "<H", 60_000)
+    yield "zip: record on another disk", patched(last_record + 34, "<H", 1)
+    yield "zip: header offset beyond", patched(last_record + 42, "<I", len(good))
+    yield "zip: header offset in the directory", patched(last_record + 42, "<I", at_directory)
+    yield "zip: header offset at another entry", patched(last_record + 42, "<I", 0)
+    yield "zip: record signature", patched(last_record, "<I", 0)
+    yield "zip: local signature", patched(last, "<I", 0)
+    yield "zip: local flags", patched(last + 6, "<H", 1)
+    yield "zip: local method", patched(last + 8, "<H", 8)
+    yield "zip: local packed size", patched(last + 18, "<I", 15)
+    yield "zip: local size", patched(last + 22, "<I", 17)
+    yield "zip: local size in a zip64 field that is not there", patched(last + 22, "<I", 2**32 - 1)
+    yield "zip: local name length", patched(last + 26, "<H", 15)
+    yield "zip: local name", patched(last + 30, "<B", ord("b"))
+    yield "zip: local extra runs over the data", patched(last + 28, "<H", 17)
+    yield "zip: local extra runs over the directory", patched(last + 28, "<H", 60_000)
+    twice = good[:at_end] + good[last_record:at_end]
+    yield "zip: an entry name twice", _with_zip64_end(twice, at_directory, len(twice), count=4)
+    yield "zip: a name that is not utf-8", good.replace(b"byteorder", b"byteord\xff\xfe")
+    yield "zip: end says another disk", patched(at_end + 4, "<H", 1)
+    yield "zip: end says fewer entries", patched(at_end + 8, "<I", 0x20002)
+    yield "zip: end says more entries", patched(at_end + 8, "<I", 0x40004)
+    yield "zip: end says many entries", patched(at_end + 8, "<I", 0xFFFEFFFE)
+    yield "zip: end says part of the entries", patched(at_end + 8, "<H", 1)
+    yield "zip: end says a larger directory", patched(at_end + 12, "<I", 2**32 - 2)
+    yield "zip: end says a smaller directory", patched(at_end + 12, "<I", 46)
+    yield "zip: end says an earlier directory", patched(at_end + 16, "<I", 0)
+    yield "zip: end says a later directory", patched(at_end + 16, "<I", 2**32 - 2)
+    yield "zip: end says a comment", patched(at_end + 20, "<H", 9)
+    yield "zip: nothing but an end", b"PK\x03\x04" + good[at_end:]
+    for name, change in {
+        "beyond the file": {"at": 2**62},
+        "at the start": {"at": 0},
+        "of another size": {"size": 2**62},
+        "with another count": {"count": 2},
+        "with 2^63 entries": {"count": 2**63},
+    }.items():
+        yield f"zip: zip64 end {name}", _with_zip64_end(good, at_directory, at_end, **change)
+
+
+def _with_zip64_end(
+    good: bytes, start: int, end: int, at: int | None = None, size: int | None = None, count: int = 3
+) -> bytes:
+    size = end - start if size is None else size
+    record = struct.pack("<4sQ2H2I4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, size, start)
+    locator = struct.pack("<4sIQI", b"PK\x06\x07", 0, end if at is None else at, 1)
+    short = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+    return good[:end] + record + locator + short
+
+
+def _legacy_files() -> Iterator[tuple[str, bytes]]:
+    good = legacy()
+    yield "legacy: empty", b""
+    yield "legacy: text", b"this is no checkpoint at all"
+    for size in (1, 2, 15, 30, 60, len(good) - 25, len(good) - 20, len(good) - 1):
+        yield f"legacy: cut at {size}", good[:size]
+    yield "legacy: bytes behind", good + b"\0"
+    yield "legacy: another magic number", legacy(magic=1)
+    yield "legacy: another version", legacy(version=1002)
+    yield "legacy: keys not a list", legacy(keys=b"\x80\x02}.")
+    yield "legacy: keys are numbers", legacy(keys=b"\x80\x02](K\x00e.")
+    yield "legacy: keys missing", legacy(keys=b"\x80\x02].", storages=b"")
+    yield "legacy: a key too many", legacy(keys=b"\x80\x02](" + text("0") + text("1") + b"e.")
+    yield "legacy: a key twice", legacy(keys=b"\x80\x02](" + text("0") * 2 + b"e.")
+    yield "legacy: count lies", legacy(storages=struct.pack("<q", 5) + bytes(20))
+    yield "legacy: count negative", legacy(storages=struct.pack("<q", -4) + bytes(16))
+    yield "legacy: count huge", legacy(storages=struct.pack("<Q", 2**63) + bytes(16))
+    yield "legacy: a module", legacy(named("torch.nn.modules.linear", "Linear") + b")\x81.")
+
+
+# --- json ------------------------------------------------------------------------------------------------------------
+
+JSON_FILES = {
+    "empty": b"",
+    "a list": b"[1]",
+    "text": b'"config"',
+    "null": b"null",
+    "not json": b"model_type: pegasus",
+    "cut": b'{"d_model": 8',
+    "two values": b"{} {}",
+    "key twice": b'{"d_model": 8, "d_model": 16}',
+    "key twice inside": b'{"encoder": {"vocab_size": 1, "vocab_size": 2}}',
+    "nan": b'{"dropout": NaN}',
+    "infinity": b'{"dropout": -Infinity}',
+    "1e999": b'{"dropout": 1e999}',
+    "a million digits": b'{"d_model": ' + b"9" * 10**6 + b"}",
+    "nested lists": b'{"a": ' + b"[" * 900_000 + b"]" * 900_000 + b"}",
+    "nested objects": b'{"a":' * 300_000 + b"1" + b"}" * 300_000,
+    "nested a little": b'{"a": ' + b"[" * 100 + b"]" * 100 + b"}",
+    "utf-16": '{"a": 1}'.encode("utf-16"),
+    "a byte order mark": b'\xef\xbb\xbf{"a": 1}',
+    "not utf-8": b'{"a": "\xc3"}',
+    "too large": b'{"a": "' + b"x" * 3_000_000 + b'"}',
+    "git lfs pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n",
+}
+
+
+def all_attacks() -> list[Attack]:
+    return [*safetensors_attacks(), *index_attacks(), *pickle_attacks(), *torch_file_attacks()]

@@ -1,0 +1,158 @@
+"""Hostile checkpoints: each is one CheckpointError, fast, in little memory, and nothing of it runs."""
+
+import os
+import struct
+import time
+import tracemalloc
+from pathlib import Path
+
+import checkpoint_attacks as attacks
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minipegasus.checkpoints import open_checkpoint, read_json
+from minipegasus.errors import CheckpointError
+
+SECONDS = 1.0
+BYTES = 64 * 1024 * 1024
+ATTACKS = attacks.all_attacks()
+
+
+def refused(call: object, *arguments: object) -> CheckpointError:
+    """Return the refusal; fail where there is none or where it costs too much."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(CheckpointError) as caught:
+            call(*arguments)  # type: ignore[operator]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < BYTES, f"{peak} bytes"
+    started = time.process_time()  # not the wall's time: the machine may be busy
+    with pytest.raises(CheckpointError):
+        call(*arguments)  # type: ignore[operator]
+    assert time.process_time() - started < SECONDS
+    assert len(str(caught.value)) < 10_000
+    str(caught.value).encode()  # printable anywhere: no lone surrogates
+    return caught.value
+
+
+def write(folder: Path, files: attacks.Files) -> None:
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+
+
+@pytest.mark.parametrize("files", [files for _, files in ATTACKS], ids=[name for name, _ in ATTACKS])
+def test_refused(files: attacks.Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "model"
+    folder.mkdir()
+    write(folder, files)
+    error = refused(open_checkpoint, folder)
+    assert str(folder) in str(error)
+    assert not (tmp_path / attacks.CANARY).exists()
+
+
+def test_misplaced_operations_are_refused(tmp_path: Path) -> None:
+    for pickle in attacks.misplaced_operations():
+        (tmp_path / "pytorch_model.bin").write_bytes(attacks.archive(pickle))
+        with pytest.raises(CheckpointError):
+            open_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("content", attacks.JSON_FILES.values(), ids=list(attacks.JSON_FILES))
+def test_json_refused(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_bytes(content)
+    assert str(path) in str(refused(read_json, path))
+
+
+def test_the_attacks_start_from_files_that_open(tmp_path: Path) -> None:
+    """Else they would be refused for a slip of the corpus."""
+    pickle = attacks.state(attacks.text("a"), attacks.tensor())
+    for number, content in enumerate((attacks.archive(pickle), attacks.legacy(pickle))):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "pytorch_model.bin").write_bytes(content)
+        assert open_checkpoint(folder)["a"].tolist() == [0, 0, 0, 0]
+    good = attacks.archive(pickle)
+    start, end = good.index(b"PK\x01\x02"), good.rindex(b"PK\x05\x06")
+    (tmp_path / "pytorch_model.bin").write_bytes(attacks._with_zip64_end(good, start, end))
+    assert open_checkpoint(tmp_path)["a"].shape == (4,)
+    (tmp_path / "model.safetensors").write_bytes(attacks.safetensors({"b": attacks.entry()}, bytes(8)))
+    assert open_checkpoint(tmp_path)["b"].shape == (2,)
+
+
+def test_messages_name_what_is_wrong(tmp_path: Path) -> None:
+    for pickle, words in (
+        (attacks.call(attacks.named("os", "system"), attacks.text("x")) + b".", "global 'os.system' is not allowed"),
+        (b"\x80\x04\x8c\x02os\x8c\x06system\x93.", "operation SHORT_BINUNICODE (0x8c) at byte"),
+        (b"\x80\x02}\x81.", "operation NEWOBJ (0x81) at byte"),
+    ):
+        (tmp_path / "pytorch_model.bin").write_bytes(attacks.archive(pickle))
+        with pytest.raises(CheckpointError, match=r"pytorch_model\.bin: ") as caught:
+            open_checkpoint(tmp_path)
+        assert words in str(caught.value)
+    header = {"a": attacks.entry("F31"), "b": attacks.entry(shape=[-1]), "__metadata__": 1}
+    (tmp_path / "model.safetensors").write_bytes(attacks.safetensors(header, bytes(8)))
+    with pytest.raises(CheckpointError) as caught:
+        open_checkpoint(tmp_path)
+    assert all(name in str(caught.value) for name in ("'a': dtype", "'b': shape", "__metadata__"))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_what_is_no_regular_file_neither_blocks_nor_loads(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "model.safetensors")
+    refused(open_checkpoint, tmp_path)
+    refused(read_json, tmp_path / "model.safetensors")
+    (tmp_path / "config.json").symlink_to("/dev/zero")
+    refused(read_json, tmp_path / "config.json")
+    (tmp_path / "folder").mkdir()
+    refused(read_json, tmp_path / "folder")
+    refused(read_json, tmp_path / "missing")
+
+
+def test_a_sparse_file_of_a_terabyte(tmp_path: Path) -> None:
+    """Sizes as the file itself has them, and still nothing is allocated."""
+    path = tmp_path / "model.safetensors"
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", 2**39))
+        file.truncate(2**40)
+    refused(open_checkpoint, tmp_path)
+    path.unlink()
+    with open(tmp_path / "pytorch_model.bin", "wb") as file:
+        file.write(b"PK\x03\x04")
+        file.truncate(2**40)
+    refused(open_checkpoint, tmp_path)
+
+
+SEEDS = [
+    ("model.safetensors", attacks.safetensors({"a": attacks.entry(), "b": attacks.entry("U8", [3], 8, 11)}, bytes(11))),
+    ("pytorch_model.bin", attacks.archive(attacks.state(attacks.text("a"), attacks.tensor()))),
+    ("pytorch_model.bin", attacks.legacy()),
+    ("pytorch_model.bin", (Path(__file__).parents[1] / "golden" / "formats" / "zip.bin").read_bytes()),
+    ("pytorch_model.bin", (Path(__file__).parents[1] / "golden" / "formats" / "legacy.bin").read_bytes()),
+]
+
+
+@settings(deadline=None)
+@given(seed=st.sampled_from(SEEDS), data=st.data())
+def test_any_damage_loads_or_is_refused(
+    seed: tuple[str, bytes], data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    name, content = seed
+    damaged = bytearray(content)
+    position = st.integers(0, len(content) - 1)
+    for at, value in data.draw(st.lists(st.tuples(position, st.integers(0, 255)), max_size=4)):
+        damaged[at] = value
+    cut = data.draw(st.one_of(st.none(), position))
+    folder = tmp_path_factory.mktemp("damaged", numbered=True)
+    (folder / name).write_bytes(damaged[:cut])
+    try:
+        checkpoint = open_checkpoint(folder)
+        for tensor in checkpoint:
+            assert isinstance(checkpoint[tensor], np.ndarray)
+    except CheckpointError:
+        pass
