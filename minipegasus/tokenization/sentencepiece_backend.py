@@ -1,0 +1,81 @@
+"""Pieces by the SentencePiece library, and what the tokenizers over it share."""
+
+from pathlib import Path
+from typing import Any
+
+from minipegasus.errors import TokenizerError
+from minipegasus.tokenization.base import PreTrainedTokenizer
+from minipegasus.tokenization.spiece_file import SpieceFile, read_spiece
+
+__all__ = ["SentencePieceModel", "SentencePieceTokenizer"]
+
+
+class SentencePieceModel:
+    """A checked model file, loaded into the SentencePiece library; ``options`` are arguments of its processor."""
+
+    def __init__(self, file: SpieceFile, where: str, options: dict[str, Any]) -> None:
+        from sentencepiece import SentencePieceProcessor
+
+        self.data = file.data
+        self.pieces = file.pieces
+        self.ids = {piece: index for index, piece in enumerate(file.pieces)}
+        self.unk_id = file.unk_id
+        self._processor = SentencePieceProcessor(**options)
+        try:
+            self._processor.LoadFromSerializedProto(file.data)
+        except (RuntimeError, ValueError, OSError) as error:
+            raise TokenizerError(f"{where}: expected a model that SentencePiece loads, found: {error}") from None
+
+    def encode(self, text: str) -> list[str]:
+        """Return the pieces of ``text``; a run of unknown characters is one piece with their surface."""
+        pieces: list[str] = self._processor.encode(text, out_type=str)
+        return pieces
+
+    def decode(self, pieces: list[str]) -> str:
+        """Return the text that ``pieces`` stand for."""
+        text: str = self._processor.decode(pieces) if pieces else ""
+        return text
+
+
+class SentencePieceTokenizer(PreTrainedTokenizer):
+    """What :class:`PegasusTokenizer` and :class:`BertGenerationTokenizer` share: the model file and decoding."""
+
+    vocab_files_names = {"vocab_file": "spiece.model"}  # noqa: RUF012
+    model_input_names = ("input_ids", "attention_mask")
+
+    def __init__(
+        self,
+        vocab_file: str | Path,
+        sp_model_kwargs: dict[str, Any] | None = None,
+        **settings: Any,
+    ) -> None:
+        self.vocab_file = str(vocab_file)
+        self.sp_model_kwargs = sp_model_kwargs or {}
+        self._spiece = SentencePieceModel(read_spiece(Path(vocab_file)), self.vocab_file, self.sp_model_kwargs)
+        super().__init__(self._spiece, **settings)
+
+    def convert_tokens_to_string(self, tokens: Any) -> str:
+        """Return the text of ``tokens``: runs of pieces decoded, special tokens as they are, stripped at both ends."""
+        special = set(self.all_special_tokens)
+        text = ""
+        run: list[str] = []
+        for token in tokens:
+            if token in special:
+                text += self._spiece.decode(run) + token
+                run = []
+            else:
+                run.append(token)
+        return (text + self._spiece.decode(run)).strip()
+
+    def save_vocabulary(self, save_directory: str | Path, filename_prefix: str | None = None) -> tuple[str, ...]:
+        """Write the model file, byte for byte as it was read, into ``save_directory``; return its path in a tuple."""
+        if not Path(save_directory).is_dir():
+            raise TokenizerError(f"{save_directory}: expected a folder to save into, found none")
+        name = self.vocab_files_names["vocab_file"]
+        path = Path(save_directory) / (f"{filename_prefix}-{name}" if filename_prefix else name)
+        path.write_bytes(self._spiece.data)
+        return (str(path),)
+
+    def init_settings(self) -> dict[str, Any]:
+        """Return the constructor's arguments to save."""
+        return super().init_settings() | {"sp_model_kwargs": self.sp_model_kwargs}
