@@ -1,0 +1,200 @@
+/* A small pool: workers spin for a few tens of microseconds after a job, then sleep.
+ *
+ * The caller works too and hands out units by one atomic counter, so it never waits for a worker to wake: a worker
+ * that comes late finds nothing left. That makes starting a job cost a store and, where workers sleep, one wake-up
+ * call. After a fork the child has no workers; it starts its own when it first needs them. */
+#define _GNU_SOURCE
+#include "pool.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define SPIN_NANOSECONDS 60000
+#define KEEP_BYTES ((size_t)64 << 20) /* a larger arena goes back to the system after its job */
+
+typedef struct {
+    char *start;
+    size_t bytes;
+} arena;
+
+struct mp_job {
+    int threads;
+    int owns_pool;
+    arena shared;
+    size_t scratch_bytes;
+    arena scratch; /* threads * scratch_bytes */
+    mp_task task;
+    void *args;
+    int64_t units;
+    _Atomic int64_t next;
+};
+
+static struct {
+    pthread_mutex_t busy; /* held by the job that owns the workers */
+    pthread_mutex_t lock; /* guards sleeping */
+    pthread_cond_t wake;
+    _Atomic unsigned epoch; /* counts jobs */
+    _Atomic int open;       /* workers may join */
+    _Atomic int inside;     /* workers that look at the job */
+    _Atomic int sleeping;
+    _Atomic int wanted; /* threads, the caller included */
+    int started;        /* workers */
+    mp_job job;
+} pool = {.busy = PTHREAD_MUTEX_INITIALIZER, .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER,
+          .wanted = 1};
+
+static inline void relax(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ __volatile__("isb");
+#endif
+}
+
+static int64_t now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static void work(mp_job *job, int thread) {
+    char *scratch = job->scratch.start + (size_t)thread * job->scratch_bytes;
+    for (;;) {
+        int64_t unit = atomic_fetch_add_explicit(&job->next, 1, memory_order_relaxed);
+        if (unit >= job->units) return;
+        job->task(job->args, unit, scratch);
+    }
+}
+
+/* Wait until the epoch leaves `seen`: spinning first, so that the next kernel of a model finds us awake. */
+static unsigned wait_for_job(unsigned seen) {
+    int64_t deadline = 0;
+    for (int turn = 1;; turn++) {
+        unsigned epoch = atomic_load(&pool.epoch);
+        if (epoch != seen) return epoch;
+        relax();
+        if (turn % 64) continue;
+        int64_t time = now();
+        if (!deadline) deadline = time + SPIN_NANOSECONDS;
+        if (time > deadline) break;
+    }
+    pthread_mutex_lock(&pool.lock);
+    atomic_fetch_add(&pool.sleeping, 1);
+    while (atomic_load(&pool.epoch) == seen) pthread_cond_wait(&pool.wake, &pool.lock);
+    atomic_fetch_sub(&pool.sleeping, 1);
+    pthread_mutex_unlock(&pool.lock);
+    return atomic_load(&pool.epoch);
+}
+
+static void *worker(void *argument) {
+    int thread = (int)(intptr_t)argument;
+    unsigned seen = 0;
+    for (;;) {
+        seen = wait_for_job(seen);
+        atomic_fetch_add(&pool.inside, 1);
+        if (atomic_load(&pool.open) && thread < pool.job.threads) work(&pool.job, thread);
+        atomic_fetch_sub(&pool.inside, 1);
+    }
+    return NULL;
+}
+
+static void forget_workers(void) {
+    pthread_mutex_init(&pool.busy, NULL);
+    pthread_mutex_init(&pool.lock, NULL);
+    pthread_cond_init(&pool.wake, NULL);
+    atomic_store(&pool.open, 0);
+    atomic_store(&pool.inside, 0);
+    atomic_store(&pool.sleeping, 0);
+    pool.started = 0;
+}
+
+static void start_workers(int threads) {
+    static int fork_watched = 0;
+    if (!fork_watched) {
+        pthread_atfork(NULL, NULL, forget_workers);
+        fork_watched = 1;
+    }
+    while (pool.started < threads - 1) {
+        pthread_attr_t attributes;
+        pthread_t handle;
+        pthread_attr_init(&attributes);
+        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+        pthread_attr_setstacksize(&attributes, (size_t)1 << 20);
+        int failed = pthread_create(&handle, &attributes, worker, (void *)(intptr_t)(pool.started + 1));
+        pthread_attr_destroy(&attributes);
+        if (failed) return; /* fewer threads: slower, the same result */
+        pool.started++;
+    }
+}
+
+static int reserve(arena *a, size_t bytes) {
+    if (bytes <= a->bytes) return 1;
+    free(a->start);
+    size_t rounded = (bytes + 4095) & ~(size_t)4095;
+    a->start = aligned_alloc(4096, rounded);
+    a->bytes = a->start ? rounded : 0;
+    return a->start != NULL;
+}
+
+static void release(arena *a, size_t keep) {
+    if (a->bytes <= keep) return;
+    free(a->start);
+    *a = (arena){NULL, 0};
+}
+
+mp_job *mp_begin(size_t shared, size_t scratch) {
+    /* An odd number of cache lines apart: buffers a power of two apart would share cache sets. */
+    scratch = ((scratch + 127) & ~(size_t)127) + 64;
+    int threads = atomic_load(&pool.wanted), owns_pool = pthread_mutex_trylock(&pool.busy) == 0;
+    mp_job *job = owns_pool ? &pool.job : calloc(1, sizeof *job);
+    if (!job) return NULL;
+    if (owns_pool) start_workers(threads);
+    job->owns_pool = owns_pool;
+    job->threads = owns_pool ? threads : 1;
+    job->scratch_bytes = scratch;
+    if (reserve(&job->shared, shared) && reserve(&job->scratch, scratch * (size_t)job->threads)) return job;
+    mp_end(job);
+    return NULL;
+}
+
+void *mp_shared(mp_job *job) { return job->shared.start; }
+int mp_threads(const mp_job *job) { return job->threads; }
+
+void mp_run(mp_job *job, mp_task task, void *args, int64_t units) {
+    job->task = task, job->args = args, job->units = units;
+    atomic_store(&job->next, 0);
+    if (!job->owns_pool || units < 2) {
+        work(job, 0);
+        return;
+    }
+    atomic_store(&pool.open, 1);
+    atomic_fetch_add(&pool.epoch, 1);
+    if (atomic_load(&pool.sleeping)) {
+        pthread_mutex_lock(&pool.lock);
+        pthread_cond_broadcast(&pool.wake);
+        pthread_mutex_unlock(&pool.lock);
+    }
+    work(job, 0);
+    /* A worker raises `inside` before it reads `open`: either it sees the job closed, or we see it inside. */
+    atomic_store(&pool.open, 0);
+    for (int turn = 1; atomic_load(&pool.inside); turn++)
+        if (turn % 4096) relax();
+        else sched_yield(); /* it has lost its core */
+}
+
+void mp_end(mp_job *job) {
+    release(&job->shared, job->owns_pool ? KEEP_BYTES : 0);
+    release(&job->scratch, job->owns_pool ? KEEP_BYTES : 0);
+    if (job->owns_pool) pthread_mutex_unlock(&pool.busy);
+    else free(job);
+}
+
+int mp_get_num_threads(void) { return atomic_load(&pool.wanted); }
+
+void mp_set_num_threads(int threads) {
+    atomic_store(&pool.wanted, threads < 1 ? 1 : threads > MP_MAX_THREADS ? MP_MAX_THREADS : threads);
+}
