@@ -55,7 +55,9 @@ def fill(model: torch.nn.Module, seed: int, std: float = 0.4, keep: Callable[[st
             tensor = tensors[name]
             if keep(name) or not tensor.dtype.is_floating_point:
                 continue
-            values = rng.normal(0, std, tuple(tensor.shape))
+            # Small embeddings, or a tied head would only repeat the last token.
+            small = "embed_tokens" in name or "shared" in name or "word_embeddings" in name
+            values = rng.normal(0, std / 4 if small else std, tuple(tensor.shape))
             if name.endswith(("norm.weight", "layernorm_embedding.weight", "LayerNorm.weight")):
                 values = 1 + values / 4
             tensor.copy_(torch.from_numpy(bfloat16(values.astype(np.float32))))
