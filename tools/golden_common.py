@@ -175,7 +175,7 @@ def write(path: Path, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]
     """Write a case: one metadata key, because several are written in an order that changes from run to run."""
     path.parent.mkdir(parents=True, exist_ok=True)
     metadata = {"golden": json.dumps(about, sort_keys=True)}
-    contiguous = {name: np.ascontiguousarray(value) for name, value in sorted(arrays.items())}
+    contiguous = {name: np.array(value, order="C") for name, value in sorted(arrays.items())}
     replace(path, safetensors.numpy.save(contiguous, metadata))
 
 

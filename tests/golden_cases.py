@@ -1,0 +1,102 @@
+"""Read the golden cases and hold a model against them: the tiers of ``golden/README.md``."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+
+import minipegasus
+
+GOLDEN = Path(__file__).resolve().parent.parent / "golden"
+# Tier 3: float64 against float64.
+DOUBLE = 1e-12
+# Tier 2: float32 may be this many times as far from float64 as transformers' own float32 is,
+RATCHET = 4.0
+# where "as far" is never less than a few roundings of the tensor's largest value.
+ROUNDINGS = 4 * float(np.finfo(np.float32).eps)
+
+
+def case_paths(family: str) -> list[Path]:
+    """Return the cases below ``golden/<family>``, those of nested checkpoint folders included."""
+    paths = sorted((GOLDEN / family).rglob("cases/*.safetensors"))
+    assert paths, f"no golden cases for {family}"
+    return paths
+
+
+def case_id(path: Path) -> str:
+    """Return a short test id."""
+    return path.relative_to(GOLDEN).with_suffix("").as_posix().replace("/cases", "")
+
+
+def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return what the case says about itself, its inputs and its outputs."""
+    with safetensors.safe_open(path, "numpy") as file:
+        about = json.loads(file.metadata()["golden"])
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    inputs = {n.removeprefix("input."): a for n, a in arrays.items() if n.startswith("input.")}
+    outputs = {n.removeprefix("output."): a for n, a in arrays.items() if n.startswith("output.")}
+    return about, inputs, outputs
+
+
+def flatten(value: Any, name: str = "") -> Iterator[tuple[str, np.ndarray]]:
+    """Yield dotted names and arrays of an output, leaving caches out."""
+    if isinstance(value, np.ndarray):
+        yield name, value
+    elif isinstance(value, (Mapping, minipegasus.outputs.ModelOutput)):
+        for key, item in value.items():
+            if key != "past_key_values":
+                yield from flatten(item, f"{name}.{key}" if name else key)
+    elif isinstance(value, (tuple, list)):
+        for index, item in enumerate(value):
+            yield from flatten(item, f"{name}.{index}")
+
+
+def run(model: Any, about: dict[str, Any], inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Call the model as the case says, its further steps included."""
+    first = {name: array for name, array in inputs.items() if not name.startswith("step.")}
+    call = getattr(model, about["method"])
+    out = call(**first, **about["arguments"])
+    found = dict(flatten(out if not isinstance(out, np.ndarray) else {"sequences": out}))
+    for index, step in enumerate(about["steps"]):
+        prefix = f"step.{index}."
+        arrays = {n.removeprefix(prefix): a for n, a in inputs.items() if n.startswith(prefix)}
+        out = call(**arrays, **step, past_key_values=out.past_key_values, use_cache=True)
+        found |= {prefix + name: value for name, value in flatten(out)}
+    return found
+
+
+def check(path: Path, dtype: str) -> None:
+    """Run a case in ``dtype`` and compare every output; all that is wrong is reported at once."""
+    about, inputs, outputs = read(path)
+    model_class = getattr(minipegasus, about["class"])
+    model = model_class.from_pretrained(path.parent.parent, dtype=dtype, **about["options"])
+    before = {name: array.copy() for name, array in inputs.items()}
+    found = run(model, about, inputs)
+    assert all(np.array_equal(inputs[n], a) for n, a in before.items()), "inputs were modified"
+    problems = [f"{name}: missing" for name in outputs if name not in found]
+    for name, expected in outputs.items():
+        if name in found:
+            problems += compare(name, expected, found[name], dtype, about["float32_error"].get(name))
+    assert not problems, "\n".join(problems)
+
+
+def compare(name: str, expected: np.ndarray, found: np.ndarray, dtype: str, error: float | None) -> list[str]:
+    """Return what is wrong about one tensor."""
+    if expected.shape != found.shape:
+        return [f"{name}: expected shape {expected.shape}, found {found.shape}"]
+    if expected.dtype.kind in "iub":
+        return [] if np.array_equal(expected, found) else [f"{name}: expected {expected.tolist()}, found {found.tolist()}"]
+    finite = np.isfinite(expected)
+    if not np.array_equal(expected[~finite], found[~finite], equal_nan=True):
+        return [f"{name}: infinities or NaN differ"]
+    largest = float(np.abs(expected[finite]).max(initial=0.0))
+    # Generation computes its scores in float32 whatever the model's dtype, as the reference does.
+    if dtype == "float64" and found.dtype == np.float64:
+        limit = DOUBLE * largest
+    else:
+        limit = RATCHET * max(error or 0.0, ROUNDINGS * largest)
+    worst = float(np.abs(expected[finite] - found[finite]).max(initial=0.0))
+    return [] if worst <= limit else [f"{name}: differs by {worst:.3g}, allowed {limit:.3g} (largest {largest:.3g})"]
