@@ -9,7 +9,7 @@ from .tensors import quote
 
 __all__ = ["hub_cache", "resolve_folder"]
 
-_REPO = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
+_REPO = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?", re.ASCII)
 _REVISION = re.compile(r"[\w.-]+(/[\w.-]+)*", re.ASCII)
 _MAX_REF_BYTES = 256
 
@@ -41,10 +41,10 @@ def resolve_folder(name_or_path: str | os.PathLike[str], revision: str | None = 
         return Path(path)
     if os.path.exists(path):
         raise CheckpointError(f"{path}: expected a folder with config.json and weights, found a file")
-    if not _REPO.fullmatch(name) or ".." in name:
+    if not _REPO.fullmatch(name) or ".." in name:  # the hub allows neither
         raise CheckpointError(f"{quote(name)}: no such folder")
     repository = hub_cache() / f"models--{name.replace('/', '--')}"
-    if not repository.is_dir():
+    if not os.path.isdir(repository):
         raise CheckpointError(
             f"{quote(name)}: no such folder, and not in the hub cache (looked for {repository}); nothing is "
             f"downloaded here: fetch it once with `hf download {name}`"
@@ -57,13 +57,13 @@ def _snapshot(repository: Path, name: str, revision: str) -> Path:
         raise CheckpointError(f"{quote(name)}: revision: expected a branch, tag or commit, found {quote(revision)}")
     reference = repository / "refs" / revision
     commit = revision
-    if reference.is_file():
+    if os.path.isfile(reference):
         with open(reference, "rb") as file:
             commit = file.read(_MAX_REF_BYTES).decode("ascii", "replace").strip()
         if not _REPO.fullmatch(commit) or "/" in commit or ".." in commit:
             raise CheckpointError(f"{reference}: expected a commit, found {quote(commit)}")
     snapshot = repository / "snapshots" / commit
-    if not snapshot.is_dir():
+    if not os.path.isdir(snapshot):
         have = [*_names(repository / "refs"), *_names(repository / "snapshots")]
         raise CheckpointError(
             f"{quote(name)}: revision {quote(revision)} is not in {repository}, which has "

@@ -22,7 +22,7 @@ def find_weights(folder: Path) -> Path:
         if os.path.isfile(folder / name):
             return folder / name
     message = f"{folder}: expected one of {', '.join(WEIGHT_FILES)}, found none"
-    others = [name for name in _OTHER_WEIGHTS if (folder / name).exists()]
+    others = [name for name in _OTHER_WEIGHTS if os.path.exists(folder / name)]
     if others:
         message += f"; {', '.join(others)} cannot be read here (transformers can save them as safetensors)"
     raise CheckpointError(message)

@@ -122,7 +122,7 @@ def cast(stored: Array, source: str, target: np.dtype[np.generic]) -> Array:
         bits = stored.astype(np.uint32)
         bits <<= 16
         stored = bits.view(np.float32)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):  # a signalling NaN is "invalid", and stays NaN
         return np.require(stored, target, ["C", "A"])
 
 
@@ -132,7 +132,7 @@ def narrow_bfloat16(values: Array) -> Array:
     >>> [hex(bits) for bits in narrow_bfloat16(np.array([1.0, -2.0, np.nan]))]
     ['0x3f80', '0xc000', '0x7fc0']
     """
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         floats = np.array(values, np.float32, order="C")
     bits = floats.view(np.uint32)
     bits += ((bits >> 16) & 1) + np.uint32(0x7FFF)
