@@ -123,14 +123,14 @@ def prepare_task(
         on_step: progress hook, called after each step with the number of new tokens and the largest possible one.
     """
     config, rest = resolve_config(model, generation_config, use_model_defaults, keywords)
-    check_supported(config)
+    explicit = frozenset(name for name, value in keywords.items() if value is not None)
+    check_supported(config, explicit)
     given = check_keywords(model, rest)
     encoder_decoder = bool(model.config.is_encoder_decoder)
     eos_ids = None if config.eos_token_id is None else token_ids(config.eos_token_id)
     pad_id = int(eos_ids[0]) if config.pad_token_id is None and eos_ids is not None else config.pad_token_id
     prepared = prepare_inputs(config, given, inputs, encoder_decoder=encoder_decoder, eos_ids=eos_ids, pad_id=pad_id)
     prompt_length = prepared.prompt_ids_bt.shape[1]
-    explicit = frozenset(name for name, value in keywords.items() if value is not None)
     limit = getattr(model.config, "max_position_embeddings", None)
     max_length = resolve_lengths(config, prompt_length, prepared.embedded_length, limit, explicit)
     rows_per_item = max(config.num_beams, config.num_return_sequences)

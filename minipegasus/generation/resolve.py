@@ -84,13 +84,14 @@ def _version(text: str) -> tuple[int, int]:
     return (int(numbers[1]), int(numbers[2])) if numbers else (0, 0)
 
 
-def check_supported(config: GenerationConfig) -> None:
-    """Refuse what the reference can do and this package cannot; warn of settings without effect."""
+def check_supported(config: GenerationConfig, explicit: frozenset[str]) -> None:
+    """Refuse what the reference can do and this package cannot; warn of keywords (``explicit``) without effect."""
     _refuse_other(vars(config), _NEUTRAL_SETTINGS, "setting")
     contrastive = config.num_beams == 1 and not config.do_sample and (config.top_k or 0) > 1
     if contrastive and (config.penalty_alpha or 0) > 0:
         raise InputError(f"penalty_alpha: contrastive search is not supported, found {config.penalty_alpha}")
-    ignored = config.ignored()
+    # A checkpoint's beam settings mean nothing in a greedy call; only what the caller asked for is worth a word.
+    ignored = {name: why for name, why in config.ignored().items() if name in explicit}
     if ignored:
         details = "; ".join(f"{name}={value!r} {why}" for name, (value, why) in ignored.items())
         warnings.warn(f"generation settings without effect: {details}", UserWarning, stacklevel=4)
