@@ -14,8 +14,13 @@ _HOMES: dict[str, str] = {
     for module, names in {
         "errors": "BackendError CheckpointError ConfigError InputError MinipegasusError TokenizerError",
         "ops": "get_num_threads set_num_threads show_config",
-        "families": "BigBirdPegasusConfig PegasusConfig PegasusXConfig",
+        "tokenization": "BertGenerationTokenizer PegasusTokenizer PegasusTokenizerFast",
+        "generation.config": "GenerationConfig",
+        "generation.streaming": "TextIteratorStreamer TextStreamer",
         "models": (
+            "AutoConfig BigBirdPegasusConfig PegasusConfig PegasusXConfig "
+            "AutoModel AutoModelForCausalLM AutoModelForQuestionAnswering AutoModelForSeq2SeqLM "
+            "AutoModelForSequenceClassification "
             "BigBirdPegasusForCausalLM BigBirdPegasusForConditionalGeneration BigBirdPegasusModel "
             "PegasusForCausalLM PegasusForConditionalGeneration PegasusModel "
             "PegasusXForConditionalGeneration PegasusXModel"

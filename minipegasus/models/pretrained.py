@@ -10,7 +10,6 @@ import numpy.typing as npt
 from ..arrays import FloatArray
 from ..checkpoints.checkpoint import open_checkpoint
 from ..checkpoints.folder import resolve_folder
-from ..checkpoints.json_file import read_json
 from ..checkpoints.loading import LoadReport, initial, load_weights
 from ..checkpoints.save import save_checkpoint
 from ..errors import ConfigError, InputError
@@ -19,6 +18,7 @@ from ..families.family import Family, Layout, Role
 from ..generation.config import GenerationConfig
 from ..nn.params import Params, Recorder
 from ..spec import ModelSpec
+from .configs import IGNORED, config_class
 
 __all__ = ["PreTrainedModel"]
 
@@ -98,13 +98,16 @@ class PreTrainedModel:
             seed: of weights that the file lacks (a new head, say).
             **config_values: override values of the configuration.
 
+        Arguments of transformers that have no meaning here (``device_map``, ``local_files_only``, ...) are accepted.
+
         Raises:
             CheckpointError: files are missing, damaged, or do not fit; the message names file and tensor.
             ConfigError: config.json holds values of the wrong type or range.
         """
         folder = resolve_folder(name_or_path, revision)
+        config_values = {name: value for name, value in config_values.items() if name not in IGNORED}
         if config is None:
-            config = cls._read_config(folder, config_values)
+            config = config_class(cls.family.model_type).from_folder(folder, config_values)
         elif config_values:
             raise TypeError(f"unexpected keywords beside config: {', '.join(sorted(config_values))}")
         model = cls.__new__(cls)
@@ -117,15 +120,6 @@ class PreTrainedModel:
             model.generation_config = GenerationConfig.from_pretrained(folder)
         model._warn(folder)
         return model
-
-    @classmethod
-    def _read_config(cls, folder: Path, overrides: dict[str, Any]) -> Config:
-        path = folder / "config.json"
-        try:
-            config: Config = cls.family.config.from_dict(read_json(path), **overrides)
-        except ConfigError as error:
-            raise ConfigError(f"{path}: {error}") from error
-        return config
 
     def _warn(self, folder: Path) -> None:
         report = self.load_report

@@ -1,0 +1,130 @@
+"""Classes that look into ``config.json`` and open a folder as what it holds.
+
+Source: the mappings of ``models/auto/modeling_auto.py`` of transformers 4.56.2, cut to the families of this package.
+"""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ..checkpoints.folder import resolve_folder
+from ..errors import ConfigError
+from ..families.config import Config
+from .bigbird_pegasus import (
+    BigBirdPegasusForCausalLM,
+    BigBirdPegasusForConditionalGeneration,
+    BigBirdPegasusModel,
+)
+from .configs import read_config
+from .pegasus import PegasusForCausalLM, PegasusForConditionalGeneration, PegasusModel
+from .pegasus_x import PegasusXForConditionalGeneration, PegasusXModel
+from .pretrained import PreTrainedModel
+
+__all__ = [
+    "AutoModel",
+    "AutoModelForCausalLM",
+    "AutoModelForQuestionAnswering",
+    "AutoModelForSeq2SeqLM",
+    "AutoModelForSequenceClassification",
+]
+
+
+class _AutoClass:
+    """Base of the auto classes: from a configuration's type to a class."""
+
+    classes: ClassVar[tuple[type[PreTrainedModel], ...]]
+
+    @classmethod
+    def class_for(cls, config: Config) -> type[PreTrainedModel]:
+        """Return the class that this auto class stands for where a model has this configuration.
+
+        Raises:
+            ConfigError: there is none; the message lists the model types that have one.
+        """
+        for model_class in cls.classes:
+            if model_class.family.model_type == config.model_type:
+                return model_class
+        known = ", ".join(sorted(model_class.family.model_type for model_class in cls.classes))
+        raise ConfigError(f"{cls.__name__}: model_type: expected one of {known}, found {config.model_type!r}")
+
+    @classmethod
+    def from_config(cls, config: Config, **arguments: Any) -> PreTrainedModel:
+        """Return a new model with random weights; ``arguments`` (``dtype``, ``seed``) are the class's own.
+
+        Raises:
+            ConfigError: the model type is not known to this auto class.
+        """
+        return cls.class_for(config)(config, **arguments)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_path: str | Path,
+        *,
+        config: Config | None = None,
+        revision: str | None = None,
+        **arguments: Any,
+    ) -> Any:
+        """Open a checkpoint folder (or a hub-cache name, resolved offline) as the class that its ``model_type`` says.
+
+        Args:
+            name_or_path: folder with ``config.json`` and weights, or ``org/name`` in the local hub cache.
+            config: used in place of the folder's.
+            revision: which revision of a hub-cache name.
+            **arguments: what ``from_pretrained`` of the class takes (``dtype``, ``seed``, ...), and values that replace
+                the configuration's.
+
+        Raises:
+            CheckpointError: files are missing, damaged, or do not fit; the message names file and tensor.
+            ConfigError: the model type is unknown, or config.json holds values of the wrong type or range.
+        """
+        folder = resolve_folder(name_or_path, revision)
+        model_class = cls.class_for(read_config(folder, {}) if config is None else config)
+        return model_class.from_pretrained(folder, config=config, **arguments)
+
+
+class AutoModel(_AutoClass):
+    """A model without a head.
+
+    >>> from minipegasus import PegasusConfig
+    >>> config = PegasusConfig(vocab_size=20, d_model=8, encoder_layers=1, decoder_layers=1,
+    ...     encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=8, decoder_ffn_dim=8)
+    >>> type(AutoModel.from_config(config)).__name__
+    'PegasusModel'
+    """
+
+    classes = (BigBirdPegasusModel, PegasusModel, PegasusXModel)
+
+
+class AutoModelForSeq2SeqLM(_AutoClass):
+    """A model that summarises, translates, or turns text into text otherwise.
+
+    >>> from minipegasus import PegasusConfig
+    >>> config = PegasusConfig(vocab_size=20, d_model=8, encoder_layers=1, decoder_layers=1,
+    ...     encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=8, decoder_ffn_dim=8)
+    >>> type(AutoModelForSeq2SeqLM.from_config(config)).__name__
+    'PegasusForConditionalGeneration'
+    """
+
+    classes = (
+        BigBirdPegasusForConditionalGeneration,
+        PegasusForConditionalGeneration,
+        PegasusXForConditionalGeneration,
+    )
+
+
+class AutoModelForCausalLM(_AutoClass):
+    """A decoder alone, with its vocabulary head."""
+
+    classes = (BigBirdPegasusForCausalLM, PegasusForCausalLM)
+
+
+class AutoModelForSequenceClassification(_AutoClass):
+    """A model that gives a text a label, several labels or a number."""
+
+    classes = ()
+
+
+class AutoModelForQuestionAnswering(_AutoClass):
+    """A model that finds the span of a text that answers a question."""
+
+    classes = ()

@@ -1,0 +1,133 @@
+"""Configurations as files, and the classes that choose a class by ``config.json``."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import minipegasus
+from minipegasus import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    CheckpointError,
+    ConfigError,
+    PegasusConfig,
+    PegasusForConditionalGeneration,
+)
+from minipegasus.models.configs import CONFIG_CLASSES, PretrainedConfig
+
+GOLDEN = Path(__file__).parent.parent / "golden" / "pegasus"
+SEQ2SEQ = {
+    "vocab_size": 23,
+    "d_model": 8,
+    "encoder_layers": 1,
+    "decoder_layers": 1,
+    "encoder_attention_heads": 2,
+    "decoder_attention_heads": 2,
+    "encoder_ffn_dim": 8,
+    "decoder_ffn_dim": 8,
+    "max_position_embeddings": 64,
+}
+SMALL = {name: dict(SEQ2SEQ) for name in ("pegasus", "bigbird_pegasus", "pegasus_x")}
+#: What each auto class makes of each model type: section 8.5 of the reference.
+CLASSES = {
+    "AutoModel": {
+        "pegasus": "PegasusModel",
+        "bigbird_pegasus": "BigBirdPegasusModel",
+        "pegasus_x": "PegasusXModel",
+    },
+    "AutoModelForSeq2SeqLM": {
+        "pegasus": "PegasusForConditionalGeneration",
+        "bigbird_pegasus": "BigBirdPegasusForConditionalGeneration",
+        "pegasus_x": "PegasusXForConditionalGeneration",
+    },
+    "AutoModelForCausalLM": {
+        "pegasus": "PegasusForCausalLM",
+        "bigbird_pegasus": "BigBirdPegasusForCausalLM",
+    },
+}
+
+
+@pytest.mark.parametrize("model_type", sorted(SMALL))
+def test_a_configuration_survives_its_file(model_type: str, tmp_path: Path) -> None:
+    config = AutoConfig.for_model(model_type, **SMALL[model_type], num_beams=3, colour="red")
+    config.save_pretrained(tmp_path / "new" / "folder")
+    again = AutoConfig.from_pretrained(tmp_path / "new" / "folder")
+    assert type(again) is type(config) is CONFIG_CLASSES[model_type]
+    assert again == config
+    assert (again.num_beams, again.colour) == (3, "red")
+    assert [path.name for path in (tmp_path / "new" / "folder").iterdir()] == ["config.json"]
+
+
+@pytest.mark.parametrize(("auto", "model_type"), [(auto, kind) for auto, kinds in CLASSES.items() for kind in kinds])
+def test_auto_classes_open_what_the_file_says(auto: str, model_type: str, tmp_path: Path) -> None:
+    auto_class = getattr(minipegasus, auto)
+    model = auto_class.from_config(AutoConfig.for_model(model_type, **SMALL[model_type]), seed=3)
+    assert type(model).__name__ == CLASSES[auto][model_type]
+    model.save_pretrained(tmp_path)
+    again = auto_class.from_pretrained(tmp_path, dtype="float64")
+    assert type(again) is type(model)
+    assert again.dtype == np.float64
+    assert isinstance(again.config, PretrainedConfig)
+    for name, array in model.state_dict().items():
+        np.testing.assert_array_equal(again.state_dict()[name], array)
+
+
+def test_values_can_be_replaced_while_reading() -> None:
+    config = AutoConfig.from_pretrained(GOLDEN, dropout=0.5, num_labels=3, local_files_only=True)
+    assert (config.dropout, config.num_labels) == (0.5, 3)
+    model = AutoModelForSeq2SeqLM.from_pretrained(GOLDEN, use_cache=False, device_map="cpu")
+    assert isinstance(model, PegasusForConditionalGeneration)
+    assert model.config.use_cache is False
+    given = AutoModelForSeq2SeqLM.from_pretrained(GOLDEN, config=config)
+    assert given.config.dropout == 0.5
+
+
+def test_unknown_keywords_are_named() -> None:
+    with pytest.raises(TypeError, match="'drop_out', 'colour'"):
+        AutoConfig.from_pretrained(GOLDEN, drop_out=0.5, colour="red")
+    with pytest.raises(TypeError, match="drop_out"):
+        AutoModel.from_pretrained(GOLDEN, drop_out=0.5)
+
+
+def test_unknown_types_are_refused_with_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"expected one of .*bigbird_pegasus.*pegasus_x"):
+        AutoModelForSeq2SeqLM.from_config(_of_type("opt"))
+    for found in ('"t5"', "null", "3", '["pegasus"]'):
+        (tmp_path / "config.json").write_text(f'{{"model_type": {found}}}')
+        with pytest.raises(ConfigError, match=r"config\.json: model_type: expected one of .*pegasus.*, found"):
+            AutoModel.from_pretrained(tmp_path)
+    with pytest.raises(ConfigError, match=r"AutoModelForCausalLM: .*expected one of .*bigbird_pegasus.*'pegasus_x'"):
+        AutoModelForCausalLM.from_config(AutoConfig.for_model("pegasus_x", **SEQ2SEQ))
+
+
+def _of_type(model_type: str) -> PretrainedConfig:
+    return type("Other", (PretrainedConfig,), {"model_type": model_type})()
+
+
+def test_what_is_wrong_in_a_file_is_named_with_the_file(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"config\.json"):
+        PegasusConfig.from_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "pegasus", "d_model": "wide", "vocab_size": -1}))
+    with pytest.raises(ConfigError, match=r"config\.json: PegasusConfig: 2 problem\(s\)\n.*vocab_size.*\n.*d_model"):
+        PegasusConfig.from_pretrained(tmp_path)
+
+
+def test_another_family_is_worth_a_warning(tmp_path: Path) -> None:
+    AutoConfig.for_model("pegasus_x", **SEQ2SEQ).save_pretrained(tmp_path)
+    with pytest.warns(UserWarning, match=r"expected model_type 'pegasus' for PegasusConfig, found 'pegasus_x'"):
+        PegasusConfig.from_pretrained(tmp_path)
+
+
+def test_a_hub_cache_name_is_found_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository = tmp_path / "models--someone--tiny"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("abc123")
+    (repository / "snapshots").mkdir()
+    (repository / "snapshots" / "abc123").symlink_to(GOLDEN.resolve(), target_is_directory=True)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    assert AutoConfig.from_pretrained("someone/tiny").d_model == 20
+    assert AutoModel.from_pretrained("someone/tiny", revision="main").config.d_model == 20
