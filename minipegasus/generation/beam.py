@@ -82,7 +82,10 @@ def _candidates(
 ) -> Beams:
     """Return the continuations worth looking at, several per beam: the best, or drawn ones in the order of drawing."""
     if np.isnan(scores_rv.max(-1)).any():
-        raise InputError("scores: expected numbers, found NaN; remove_invalid_values=True replaces them")
+        raise InputError(
+            "scores: expected numbers, found NaN from the model, or from normalising a row in which the settings "
+            "forbid every token; remove_invalid_values=True replaces them"
+        )
     items, beams = running.scores.shape
     vocabulary = scores_rv.shape[-1]
     sums = scores_rv.reshape(items, beams, vocabulary) + running.scores[:, :, None]
@@ -131,7 +134,10 @@ def _finish(
     hit_bk: BoolArray,
     length: int,
 ) -> tuple[Beams, BoolArray]:
-    """Merge what ended in this step into the finished sequences; only the first ``num_beams`` candidates count."""
+    """Merge what ended in this step into the finished sequences; only the first ``num_beams`` candidates count.
+
+    Where too few have ended, candidates that still run fill up: should nothing ever end, they are the result.
+    """
     beams = task.config.num_beams
     ended_bk = hit_bk & (np.arange(hit_bk.shape[1]) < beams)
     full_b1 = done_bk.all(1, keepdims=True) & (task.config.early_stopping is True)
@@ -142,7 +148,9 @@ def _finish(
         np.concatenate([finished.scores, scores], 1),
         np.concatenate([finished.origins, candidates.origins], 1),
     )
-    best = ops.top_k(merged.scores, beams)[1]
+    # An empty place loses against any candidate, also one that still runs and is absorbed to the same score.
+    stored = np.where(done_bk, finished.scores, np.nextafter(NOWHERE, np.float32(-np.inf)))
+    best = ops.top_k(np.concatenate([stored, scores], 1), beams)[1]
     return merged.take(best), np.take_along_axis(np.concatenate([done_bk, ended_bk], 1), best, 1)
 
 
