@@ -42,8 +42,8 @@ def write_weights(
 ) -> None:
     """Stage ``model.safetensors``, or numbered shards with an index where it would pass ``max_shard_size``.
 
-    Tensors stay in the order given; one that is larger than a shard has a shard of its own. Weight files of an
-    earlier save under other names become stale.
+    Tensors are dealt to shards as transformers does it: in the order given, one that is larger than a shard to a
+    shard of its own. Weight files of an earlier save under other names become stale.
     """
     tensors = list(tensors)
     shards = _shards(tensors, parse_size(max_shard_size))
@@ -78,15 +78,19 @@ def parse_size(size: int | str) -> int:
 
 
 def _shards(tensors: list[TensorInfo], limit: int) -> list[list[TensorInfo]]:
-    shards: list[list[TensorInfo]] = [[]]
+    shards: list[list[TensorInfo]] = []
+    current: list[TensorInfo] = []
     filled = 0
     for info in tensors:
-        if shards[-1] and filled + info.nbytes > limit:
-            shards.append([])
-            filled = 0
-        shards[-1].append(info)
+        if info.nbytes > limit:
+            shards.append([info])
+            continue
+        if current and filled + info.nbytes > limit:
+            shards.append(current)
+            current, filled = [], 0
+        current.append(info)
         filled += info.nbytes
-    return shards
+    return [*shards, current] if current or not shards else shards
 
 
 def _write(path: Path, tensors: list[TensorInfo], pieces: Pieces) -> None:
