@@ -36,7 +36,7 @@ GENERATE_ARGUMENTS = (
 )
 
 _SAMPLING_ONLY = ("temperature", "top_p", "min_p", "typical_p", "top_k", "epsilon_cutoff", "eta_cutoff")
-_BEAMS_ONLY = ("early_stopping", "num_beam_groups", "diversity_penalty", "length_penalty", "constraints")
+_BEAMS_ONLY = ("early_stopping", "num_beam_groups", "diversity_penalty", "length_penalty")
 _EXTRA_OUTPUTS = ("output_attentions", "output_hidden_states", "output_scores", "output_logits")
 _UNSAVED = ("_commit_hash", "_snapshot", "compile_config")
 
@@ -89,7 +89,7 @@ class GenerationConfig:
     length_penalty: float = 1.0
     no_repeat_ngram_size: int | None = 0
     bad_words_ids: list[list[int]] | None = None
-    force_words_ids: list[list[int]] | list[list[list[int]]] | None = None
+    force_words_ids: list[list[int] | list[list[int]]] | None = None
     renormalize_logits: bool = False
     constraints: list[Any] | None = None
     forced_bos_token_id: int | None = None
@@ -372,7 +372,10 @@ def _combination_problems(config: GenerationConfig) -> list[str]:
     beams, groups, returned = config.num_beams, config.num_beam_groups, config.num_return_sequences
     penalty = config.diversity_penalty
     found = []
-    if beams > 1 and (config.constraints is not None or config.force_words_ids is not None):
+    constrained = config.constraints is not None or config.force_words_ids is not None
+    if constrained and beams == 1:
+        found.append("num_beams: expected more than 1 with constraints or force_words_ids, found 1")
+    if beams > 1 and constrained:
         if config.do_sample:
             found.append("do_sample: expected False with constraints or force_words_ids, found True")
         if groups != 1:

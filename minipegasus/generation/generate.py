@@ -14,6 +14,7 @@ from ..outputs import ModelOutput
 from .beam import beam_search
 from .builders import PrefixFunction, Processor, build_criteria, build_processors
 from .config import GenerationConfig
+from .constrained_beam import constrained_beam_search
 from .group_beam import group_beam_search
 from .outputs import Recorder, SearchResult
 from .prepare import extend, prepare_inputs
@@ -179,4 +180,6 @@ def _generator(rng: Rng) -> np.random.Generator:
 
 
 def _beam_search_of(config: GenerationConfig) -> Callable[[Task], SearchResult]:
+    if config.constraints is not None or config.force_words_ids is not None:
+        return constrained_beam_search
     return group_beam_search if config.num_beam_groups > 1 else beam_search

@@ -12,7 +12,7 @@ import numpy as np
 from .. import ops
 from ..arrays import FloatArray, IntArray
 from .beam import NOWHERE
-from .hypotheses import Hypotheses, best_hypotheses
+from .hypotheses import Hypotheses, best_hypotheses, split_candidates
 from .outputs import SearchResult
 from .task import Task
 
@@ -76,29 +76,18 @@ def group_beam_search(task: Task) -> SearchResult:
 def _advance(
     task: Task, group: _Group, running: _Running, scores_rv: FloatArray, tokens_r: IntArray, parents_r: IntArray
 ) -> None:
-    """Choose the next tokens of one group of one item; write them into ``tokens_r`` and ``parents_r``.
-
-    The candidates are walked from the best: an end token of the first ``size`` finishes a sequence, a later one is
-    passed over, any other token continues a beam, until all beams are filled.
-    """
-    rows, size = group.rows, len(group.rows)
+    """Choose the next tokens of one group of one item; write them into ``tokens_r`` and ``parents_r``."""
+    rows = group.rows
     if group.done:
         tokens_r[rows], running.scores_r[rows] = task.pad_id or 0, 0
         return
-    sums = scores_rv[rows] + running.scores_r[rows, None]
-    vocabulary = sums.shape[1]
-    totals, chosen = ops.top_k(sums.ravel(), min(task.candidates_per_beam * size, sums.size))
-    parents, tokens = rows[chosen // vocabulary], chosen % vocabulary
+    found = split_candidates(task, scores_rv[rows] + running.scores_r[rows, None], rows)
     length = running.ids_rt.shape[1] + 1
-    ends = np.isin(tokens, () if task.eos_ids is None else task.eos_ids)
-    continued = np.flatnonzero(~ends)[:size]
-    for rank in np.flatnonzero(ends[: min(size, continued[-1])]):
-        parent = parents[rank]
+    for total, parent in zip(found.ended_totals, found.ended_parents, strict=True):
         origins = np.append(running.origins_rt[parent], parent)
-        group.finished.add(float(totals[rank]), running.ids_rt[parent].copy(), origins, length - task.prompt_length)
-    tokens_r[rows], parents_r[rows] = tokens[continued], parents[continued]
-    running.scores_r[rows] = totals[continued]
-    group.done = group.finished.is_done(float(totals[0]), length)
+        group.finished.add(total, running.ids_rt[parent], origins, length - task.prompt_length)
+    tokens_r[rows], parents_r[rows], running.scores_r[rows] = found.tokens, found.parents, found.totals
+    group.done = group.finished.is_done(found.best_total, length)
 
 
 def _result(task: Task, groups: list[list[_Group]], running: _Running) -> SearchResult:

@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..arrays import IntArray
+from .. import ops
+from ..arrays import FloatArray, IntArray
 from .outputs import SearchResult
 from .task import Task
 
-__all__ = ["Hypotheses", "Hypothesis", "best_hypotheses"]
+__all__ = ["Candidates", "Hypotheses", "Hypothesis", "best_hypotheses", "split_candidates"]
 
 
 class Hypothesis(NamedTuple):
@@ -56,6 +57,39 @@ class Hypotheses:
         longest = config.early_stopping == "never" and config.length_penalty > 0
         new_tokens = (self.task.max_length if longest else length) - self.task.prompt_length
         return bool(self.worst >= best_total / new_tokens**config.length_penalty)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What one group of beams may do next: ``ended_*`` are sequences that end now, the others fill the beams."""
+
+    best_total: float
+    ended_totals: list[float]
+    ended_parents: list[int]
+    totals: FloatArray
+    tokens: IntArray
+    parents: IntArray
+
+
+def split_candidates(task: Task, sums_rv: FloatArray, rows: IntArray) -> Candidates:
+    """Walk the best continuations of the beams ``rows``, whose sums are given, until every beam is filled.
+
+    An end token among the first ``len(rows)`` ends a sequence, a later one is passed over.
+    """
+    size, vocabulary = sums_rv.shape
+    totals, chosen = ops.top_k(sums_rv.ravel(), min(task.candidates_per_beam * size, sums_rv.size))
+    parents, tokens = rows[chosen // vocabulary], chosen % vocabulary
+    ends = np.isin(tokens, () if task.eos_ids is None else task.eos_ids)
+    continued = np.flatnonzero(~ends)[:size]
+    ended = np.flatnonzero(ends[: min(size, continued[-1])])
+    return Candidates(
+        float(totals[0]),
+        totals[ended].tolist(),
+        parents[ended].tolist(),
+        totals[continued],
+        tokens[continued],
+        parents[continued],
+    )
 
 
 def best_hypotheses(task: Task, per_item: list[list[Hypothesis]]) -> SearchResult:
