@@ -38,7 +38,7 @@ class Pattern:
 
     >>> pattern = windowed(length=12, block_size=2, random_blocks=1)
     >>> pattern.listed(2).tolist()
-    [[0, 2], [2, 8], [10, 12], [0, 2]]
+    [[0, 2], [2, 8], [0, 2], [10, 12]]
     >>> pattern.multiplicity()[4].tolist()
     [2, 2, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1]
     """
@@ -161,13 +161,13 @@ def windowed(
     border = [min(i * block_size, length) for i in range(n + 1)]
 
     def inner(i: int, extra: Sequence[int]) -> list[tuple[int, int]]:
+        random = [(border[j], border[j + 1]) for j in extra]
+        # The last block stands last: hidden keys behind it then change no lane of any sum.
         if i == 1:
-            near = [(0, border[3]), (border[n - 1], length)]
-        elif i == n - 2:
-            near = [(0, border[1]), (border[n - 3], length)]
-        else:
-            near = [(0, border[1]), (border[i - 1], border[i + 2]), (border[n - 1], length)]
-        return near + [(border[j], border[j + 1]) for j in extra]
+            return [(0, border[3]), *random, (border[n - 1], length)]
+        if i == n - 2:
+            return [(0, border[1]), *random, (border[n - 3], length)]
+        return [(0, border[1]), (border[i - 1], border[i + 2]), *random, (border[n - 1], length)]
 
     everything = [(0, length)]
     heads = plan if plan is not None else (((0,) * random_blocks,) * (n - 2),)
