@@ -6,6 +6,7 @@ import numpy as np
 
 from .. import ops
 from ..arrays import BoolArray, FloatArray, IntArray
+from . import reports
 from .layers import linear
 from .params import Params
 from .patterns import NOTHING, Pattern
@@ -22,12 +23,14 @@ class Masking:
         visible_bs: False hides a key.
         bias_bhts: added to the scores (masks that came as numbers, relative positions).
         zero_bt: False zeroes a query's output (block-sparse encoders do so at padding).
+        factor_bt: a factor on each query's output.
     """
 
     pattern: Pattern = NOTHING
     visible_bs: BoolArray | None = None
     bias_bhts: FloatArray | None = None
     zero_bt: BoolArray | None = None
+    factor_bt: FloatArray | None = None
 
     def with_pattern(self, pattern: Pattern) -> "Masking":
         """Return the same limits over another pattern."""
@@ -77,6 +80,10 @@ def attend(
     out_btm = out_bhtd.transpose(0, 2, 1, 3).reshape(b, t, h * d)
     if masking.zero_bt is not None:
         out_btm = np.where(masking.zero_bt[:, :, None], out_btm, out_btm.dtype.type(0))
+        if probs is not None:
+            probs = reports.of_hidden_queries(masking.pattern, probs, q_bhtd, k_bhsd, masking.zero_bt)
+    if masking.factor_bt is not None:
+        out_btm = out_btm * masking.factor_bt[:, :, None]
     return linear(p["out_proj"], out_btm), probs
 
 

@@ -1,7 +1,8 @@
 """Encoding and decoding: embeddings, masks, the stack, and results in the shapes that callers know."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,10 @@ def encode(
     """Run an encoder. ``p`` is the encoder's own view of the weights; ``visible_bt`` False marks padding."""
     x = embed(p, spec, ids_bt, given_btm, position_ids=position_ids, token_type_ids=token_type_ids)
     length, sparse = x.shape[1], spec.is_sparse(x.shape[1])
-    if (need_states or need_probs) and (sparse or spec.attention == "partitioned"):
+    blocked = sparse or spec.attention == "partitioned"
+    # Nothing but the globals: where a block is hidden, a query can only look at what is hidden, padding included.
+    blind = spec.attention == "partitioned" and not spec.global_tokens
+    if blocked and (need_states or need_probs or (blind and visible_bt is not None)):
         # Whole blocks appear only where they are reported; nothing visible depends on them.
         x, visible_bt = _fill_block(p, spec, x, visible_bt)
     zero_bt = visible_bt if sparse else None
@@ -60,6 +64,8 @@ def encode(
         x, visible_bt = _prepend_globals(p, spec, x, visible_bt)
     common = Masking(visible_bs=visible_bt, bias_bhts=bias_bhts, zero_bt=zero_bt)
     maskings = mask_layers(spec, x.shape[1], x.shape[1], common)
+    if blind:
+        maskings = [_share_with_padding(m, spec.block_size, x.dtype) for m in maskings]
     out = run(
         p,
         spec,
@@ -147,6 +153,16 @@ def _prepend_globals(
     if visible_bt is not None:
         visible_bt = np.pad(visible_bt, ((0, 0), (spec.global_tokens, 0)), constant_values=True)
     return np.concatenate([rows, x_btm], axis=1), visible_bt
+
+
+def _share_with_padding(masking: Masking, block_size: int, dtype: np.dtype[Any]) -> Masking:
+    """Let a block in which everything is hidden look at the padding that a shifted block has: keys that are zero."""
+    if masking.visible_bs is None:
+        return masking
+    factor_bt = np.ones(masking.visible_bs.shape, dtype)
+    for start, stop in pairwise(masking.pattern.query_starts):
+        factor_bt[~masking.visible_bs[:, start:stop].any(axis=1), start:stop] = (stop - start) / block_size
+    return replace(masking, factor_bt=factor_bt)
 
 
 def _encoder_states(spec: StackSpec, out: StackOutput, length: int) -> tuple[Any, ...]:

@@ -5,22 +5,26 @@ block owns a list of half-open key ranges, stored CSR style. A range that is lis
 softmax. Three builders cover the families:
 
 * :func:`full` and :func:`causal`: one block, one range;
-* :func:`windowed`: first, last and neighbouring blocks, and the "random" blocks;
+* :func:`windowed`: first, last and neighbouring blocks, and the "random" blocks (:func:`seeded_plan` draws some);
 * :func:`partitioned`: globals in front, each token block seeing the globals and itself.
 
 Everything here is integers: no array of floats is touched.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
 
 from ..arrays import IntArray
 
-__all__ = ["NOTHING", "Pattern", "causal", "full", "partitioned", "windowed"]
+__all__ = ["NOTHING", "Pattern", "Plan", "causal", "full", "partitioned", "seeded_plan", "windowed"]
+
+#: ``plan[h][i - 1]`` names the extra key blocks of inner query block i in head h.
+Plan: TypeAlias = tuple[tuple[tuple[int, ...], ...], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,18 +143,12 @@ def causal(queries: int, keys: int) -> Pattern:
 
 
 @lru_cache(maxsize=64)
-def windowed(
-    length: int,
-    block_size: int,
-    random_blocks: int,
-    plan: tuple[tuple[tuple[int, ...], ...], ...] | None = None,
-) -> Pattern:
+def windowed(length: int, block_size: int, random_blocks: int, plan: Plan | None = None) -> Pattern:
     """Window, first and last blocks, over ``length`` positions, not necessarily a multiple of ``block_size``.
 
     Blocks 0 and last see everything and are seen by everything; the others see their neighbours; each inner block
     lists ``random_blocks`` further blocks. Without a ``plan`` these are block 0 again, which is what the reference
-    evaluates; ``plan[h][i - 1]`` names them for head h and query block i otherwise. Source: Zaheer et al. 2020,
-    section 2.
+    evaluates. Source: Zaheer et al. 2020, section 2.
 
     Raises:
         ValueError: fewer than four blocks leave no room for the window.
@@ -173,6 +171,67 @@ def windowed(
     heads = plan if plan is not None else (((0,) * random_blocks,) * (n - 2),)
     plans = [[everything, *(inner(i, head[i - 1]) for i in range(1, n - 1)), everything] for head in heads]
     return _build(border, plans, length)
+
+
+# Padded lengths of the original experiments: their plans are drawn for all positions, from the first 1024 tokens.
+_FIRST_LENGTHS = (1024, 3072, 4096)
+_FIRST_REACH = 1024
+
+
+@lru_cache(maxsize=64)
+def seeded_plan(layer: int, length: int, block_size: int, random_blocks: int, heads: int, positions: int) -> Plan:
+    """Draw the extra blocks of :func:`windowed` as the reference does in training, from a generator of its own.
+
+    The generator is seeded by the layer's index; ``positions`` is the longest input that the model knows. Where the
+    reference finds fewer legal blocks than it wants and fails, these rows list what there is.
+
+    >>> seeded_plan(layer=0, length=18, block_size=2, random_blocks=1, heads=2, positions=64)[0]
+    ((3,), (5,), (5,), (1,), (3,), (2,), (5,))
+    """
+    # The stream of np.random.seed(layer), without the global state: NumPy keeps it fixed for ever.
+    rng = np.random.RandomState(layer)
+    n = -(-length // block_size)
+    if n * block_size in _FIRST_LENGTHS:
+        rows = max(positions // block_size, n)
+        drawn = [list(_first_rows(rng, n, rows, block_size, random_blocks)) for _ in range(heads)]
+        return tuple(tuple(head[: n - 2]) for head in drawn)
+    # Everybody's blocks come from the first 2r + 5, and a windowed input always has more.
+    first = 2 * random_blocks + 5
+    by_row = [[_legal(rng, i, first, random_blocks) for _ in range(heads)] for i in range(1, n - 1)]
+    return tuple(zip(*by_row, strict=True))
+
+
+def _legal(rng: np.random.RandomState, i: int, first: int, count: int) -> tuple[int, ...]:
+    """Draw ``count`` of the blocks below ``first`` that query block i does not see anyway."""
+    seen = {0, i - 1, i, i + 1, first - 1}
+    if i == 1:
+        seen.add(first - 2)
+    if i == first - 2:
+        seen.add(1)
+    return tuple(int(j) for j in rng.permutation(first) if j not in seen)[:count]
+
+
+def _first_rows(
+    rng: np.random.RandomState, n: int, rows: int, block_size: int, count: int
+) -> Iterator[tuple[int, ...]]:
+    """Yield the extra blocks, all below ``n``, of every inner one of ``rows`` blocks: the original experiments' plan.
+
+    Its slices are the reference's to the letter: they exclude one block more or less than the window here and there.
+    """
+    last = _FIRST_REACH // block_size - 1 if 2 * block_size < _FIRST_REACH else rows - 1
+    inner = np.arange(1, rows - 1)
+    for i in range(1, rows - 1):
+        if i <= 2:
+            allowed = inner[i + 1 : last]
+        elif i >= rows - 3:
+            allowed = inner[:last]
+        elif i - 2 > last or i + 1 == last:
+            allowed = inner[: min(i - 2, last)]
+        else:
+            allowed = np.concatenate([inner[: i - 2], inner[i + 1 : last]])
+        drawn = [int(j) for j in rng.permutation(allowed) if j < n][:count]
+        # One block that stands for several: the reference assigns it to every place.
+        yield tuple(drawn * count if len(drawn) == 1 else drawn)
 
 
 @lru_cache(maxsize=64)

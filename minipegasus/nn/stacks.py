@@ -78,10 +78,11 @@ def _positions(
     elif given is None:
         given = np.arange(start, start + count)[None] + where.offset
     table = p["embed_positions"]["weight"]
-    if given.size and not 0 <= given.min() <= given.max() < len(table):
+    low, high, limit = int(given.min()) - where.offset, int(given.max()) - where.offset, len(table) - where.offset
+    if low + where.offset < 0 or high >= limit:
+        found = high if high >= limit else low
         raise InputError(
-            f"length: expected at most {len(table) - where.offset} positions, "
-            f"found position {int(given.max() if given.min() >= 0 else given.min()) - where.offset}"
+            f"{p.path} input: expected at most {limit} positions (max_position_embeddings), found position {found}"
         )
     return ops.embed(given, table)
 
@@ -97,9 +98,17 @@ def _layer_patterns(spec: StackSpec, queries: int, keys: int) -> list[patterns.P
         tokens, g = keys - spec.global_tokens, spec.global_tokens
         return [patterns.partitioned(tokens, spec.block_size, g, shifted=spec.staggered and i % 2 == 1) for i in every]
     if spec.is_sparse(keys):
-        return [patterns.windowed(keys, spec.block_size, spec.random_blocks) for _ in every]
+        return [_windowed(spec, keys, i) for i in every]
     build = patterns.causal if spec.attention == "causal" else patterns.full
     return [build(queries, keys)] * spec.layers
+
+
+def _windowed(spec: StackSpec, keys: int, layer: int) -> patterns.Pattern:
+    block, r = spec.block_size, spec.random_blocks if spec.random_plan != "none" else 0
+    if spec.random_plan != "seeded":
+        return patterns.windowed(keys, block, r)
+    positions = spec.positions.rows or keys
+    return patterns.windowed(keys, block, r, patterns.seeded_plan(layer, keys, block, r, spec.heads, positions))
 
 
 def run(
