@@ -7,11 +7,10 @@ import numpy as np
 
 from ..arrays import FloatArray
 from ..errors import InputError
-from ..nn.attention import Masking
 from ..nn.blocks import Memory
 from ..nn.cache import Cache
 from ..nn.coders import Coded, decode, encode
-from ..nn.masks import head_rows, visible
+from ..nn.masks import head_rows
 from ..nn.params import Params
 from ..nn.stackspec import StackSpec
 from . import inputs
@@ -39,6 +38,13 @@ def _integers_like(value: Any, name: str, batch: int, length: int) -> Any:
     return np.broadcast_to(array, (batch, length))
 
 
+def _token_types(spec: StackSpec, value: Any, name: str, batch: int, length: int) -> Any:
+    """Return optional token types ``[b, t]``; a stack without them has no use for any."""
+    if value is None or not spec.token_types:
+        return None
+    return _integers_like(inputs.token_ids(value, name, spec.token_types), name, batch, length)
+
+
 def run_encoder(
     p: Params,
     spec: StackSpec,
@@ -55,7 +61,7 @@ def run_encoder(
 ) -> Coded:
     """Check an encoder's arguments and run it. ``p`` is the encoder's own view of the weights."""
     ids, embeds, batch, length = _tokens(spec, input_ids, inputs_embeds, "", dtype)
-    masking = inputs.decoder_masking(attention_mask, "attention_mask", batch, length, length, dtype)
+    masking = inputs.masking(attention_mask, "attention_mask", batch, length, length, dtype)
     return encode(
         p,
         spec,
@@ -64,7 +70,7 @@ def run_encoder(
         masking.visible_bs,
         bias_bhts=masking.bias_bhts,
         position_ids=_integers_like(position_ids, "position_ids", batch, length),
-        token_type_ids=_integers_like(token_type_ids, "token_type_ids", batch, length),
+        token_type_ids=_token_types(spec, token_type_ids, "token_type_ids", batch, length),
         head_scales=head_rows(head_mask, spec.layers, spec.heads, "head_mask", dtype),
         need_states=need_states,
         need_probs=need_probs,
@@ -98,8 +104,10 @@ def run_decoder(
     ids, embeds, batch, length = _tokens(spec, input_ids, inputs_embeds, prefix, dtype)
     past = cache.get_seq_length() if cache is not None else 0
     name = f"{prefix}attention_mask"
-    masking = inputs.decoder_masking(attention_mask, name, batch, length, past + length, dtype)
-    start = past
+    masking = inputs.masking(attention_mask, name, batch, length, past + length, dtype)
+    if np.ndim(attention_mask) > 2:
+        # A mask that says for every query what it sees says it in place of the causal limit.
+        spec = replace(spec, attention="all")
     positions = _integers_like(position_ids, f"{prefix}position_ids", batch, length)
     if cache_position is not None:
         where = np.asarray(cache_position, np.int64).reshape(-1)
@@ -107,29 +115,33 @@ def run_decoder(
             raise InputError(f"cache_position: expected shape {[length]}, found {list(where.shape)}")
         if not np.array_equal(where, np.arange(past, past + length)):
             # As in the reference, other positions move both the position vectors and the causal limit.
-            limit = np.arange(past + length) <= where[:, None]
-            masking = masking.with_bias(inputs.hiding(limit[None, None], dtype))
-            spec = replace(spec, attention="all")
+            if spec.attention == "causal":
+                limit = np.arange(past + length) <= where[:, None]
+                masking = masking.with_bias(inputs.hiding(limit[None, None], dtype))
+                spec = replace(spec, attention="all")
             positions = np.broadcast_to(where, (batch, length)) if positions is None else positions
+    head_scales = head_rows(head_mask, spec.layers, spec.heads, f"{prefix}head_mask", dtype)
     return decode(
         p,
         spec,
         ids,
         embeds,
         masking,
-        start=start,
+        start=past,
         position_ids=positions,
-        token_type_ids=_integers_like(token_type_ids, f"{prefix}token_type_ids", batch, length),
-        memory=_memory(memory_states, memory_mask, batch, cache),
+        token_type_ids=_token_types(spec, token_type_ids, f"{prefix}token_type_ids", batch, length),
+        memory=_memory(memory_states, memory_mask, batch, length, cache),
         cache=cache,
-        head_scales=head_rows(head_mask, spec.layers, spec.heads, f"{prefix}head_mask", dtype),
-        cross_head_scales=head_rows(cross_attn_head_mask, spec.layers, spec.heads, "cross_attn_head_mask", dtype),
+        head_scales=head_scales,
+        cross_head_scales=head_scales
+        if spec.one_head_mask
+        else head_rows(cross_attn_head_mask, spec.layers, spec.heads, "cross_attn_head_mask", dtype),
         need_states=need_states,
         need_probs=need_probs,
     )
 
 
-def _memory(states_bsm: FloatArray | None, mask: Any, batch: int, cache: Cache | None) -> Memory | None:
+def _memory(states_bsm: FloatArray | None, mask: Any, batch: int, queries: int, cache: Cache | None) -> Memory | None:
     """Return what cross-attention looks at; a filled cache wins over the states, whose presence alone matters."""
     if states_bsm is None:
         return None
@@ -140,5 +152,7 @@ def _memory(states_bsm: FloatArray | None, mask: Any, batch: int, cache: Cache |
         rows, length = len(cross[0]), cross[0].shape[2]
     if batch % rows:
         raise InputError(f"encoder states: expected a batch that divides {batch}, found {rows}")
-    shown = visible(mask, (rows, length), "encoder attention_mask") if mask is not None else None
-    return Memory(states_bsm, Masking(visible_bs=shown))
+    masking = inputs.masking(mask, "encoder attention_mask", rows, queries, length, states_bsm.dtype)
+    if masking.bias_bhts is not None:
+        masking = replace(masking, bias_bhts=np.repeat(masking.bias_bhts, batch // rows, axis=0))
+    return Memory(states_bsm, masking)
