@@ -114,10 +114,12 @@ def run_decoder(
         if where.shape != (length,):
             raise InputError(f"cache_position: expected shape {[length]}, found {list(where.shape)}")
         if not np.array_equal(where, np.arange(past, past + length)):
-            # As in the reference, other positions move both the position vectors and the causal limit.
+            # As in the reference, other positions move both the position vectors and the causal limit; of several
+            # queries each also sees as many keys as its own index says.
             if spec.attention == "causal":
-                limit = np.arange(past + length) <= where[:, None]
-                masking = masking.with_bias(inputs.hiding(limit[None, None], dtype))
+                keys, own = np.arange(past + length), np.arange(length) if length > 1 else np.array([-1])
+                shown = (keys <= where[:, None]) | (keys <= own[:, None])
+                masking = masking.with_bias(inputs.hiding(shown[None, None], dtype))
                 spec = replace(spec, attention="all")
             positions = np.broadcast_to(where, (batch, length)) if positions is None else positions
     head_scales = head_rows(head_mask, spec.layers, spec.heads, f"{prefix}head_mask", dtype)
