@@ -1,0 +1,178 @@
+"""From texts to generated texts: summarisation, translation and the rest.
+
+Source: ``pipelines/text2text_generation.py`` of transformers 4.56.2.
+"""
+
+import logging
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ...errors import InputError
+from ...generation.config import GenerationConfig
+from ...generation.resolve import resolve_config
+from ...tokenization.base import NO_LIMIT
+from ..generative import Generative
+from ..limits import input_limit
+from ..pretrained import PreTrainedModel
+from .base import Pipeline
+
+__all__ = ["SummarizationPipeline", "Text2TextGenerationPipeline", "TranslationPipeline"]
+
+logger = logging.getLogger(__name__)
+
+
+class Text2TextGenerationPipeline(Pipeline):
+    """Texts in, generated texts out.
+
+    Settings of generation are taken from the call, then the arguments of :func:`~minipegasus.pipeline`, then this
+    pipeline's own 4 beams and 256 new tokens, then the model's. As in transformers 4.56.2 the pipeline's 4 beams go
+    before the model's number of beams, while a ``max_length`` of the model goes before the 256.
+    """
+
+    needs = "a model with an encoder and a vocabulary head"
+    #: First half of the keys of a result.
+    name = "generated"
+    defaults = GenerationConfig(max_new_tokens=256, num_beams=4)
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: Any,
+        task: str = "text2text-generation",
+        batch_size: int | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(model, tokenizer, task, batch_size)
+        config, self._options = resolve_config(_generative(model), self.defaults, True, options)
+        if config.max_new_tokens == self.defaults.max_new_tokens and config.max_length not in (
+            None,
+            GenerationConfig.max_length,
+        ):
+            config.max_new_tokens = None
+        special = getattr(model.config, "task_specific_params", None) or {}
+        special = dict(special.get(task) or {})
+        self.prefix: str = special.pop("prefix", getattr(model.config, "prefix", None)) or ""
+        config.update(**special)
+        if config.pad_token_id is None:
+            config.pad_token_id = tokenizer.pad_token_id
+        self.generation_config = config
+
+    @classmethod
+    def fits(cls, model: PreTrainedModel) -> bool:
+        """Tell whether the model generates from an encoder's input."""
+        return isinstance(model, Generative) and bool(model.config.is_encoder_decoder)
+
+    def __call__(self, inputs: Any, *, batch_size: int | None = None, num_workers: Any = None, **options: Any) -> Any:
+        """Generate from one text or several.
+
+        Args:
+            inputs: a text, a list of texts, or an iterator of texts.
+            batch_size: how many texts run together.
+            num_workers: without effect.
+            **options: ``truncation`` (False: a text that is too long is refused; True: cut to the tokenizer's
+                ``model_max_length``), ``return_tensors`` (token ids in place of texts), ``return_text``,
+                ``clean_up_tokenization_spaces``, ``stop_sequence``, and settings of generation.
+
+        Returns:
+            For a text a list of ``num_return_sequences`` dictionaries; for a list of texts one dictionary each, or one
+            list each where several sequences return; for an iterator an iterator of such lists. The key is
+            ``generated_text`` (``summary_text``, ``translation_text``), or ``..._token_ids`` with an int64 array.
+        """
+        results = super().__call__(inputs, batch_size=batch_size, num_workers=num_workers, **options)
+        if isinstance(results, list) and isinstance(inputs, (list, tuple)) and all(len(one) == 1 for one in results):
+            return [one[0] for one in results]
+        return results
+
+    def _run(self, batch: list[Any], size: int, options: dict[str, Any]) -> Iterable[Any]:
+        return self._generated(batch, **options)
+
+    def _generated(
+        self,
+        batch: list[Any],
+        *,
+        truncation: bool | str = False,
+        return_tensors: bool | None = None,
+        return_text: bool | None = None,
+        clean_up_tokenization_spaces: bool = False,
+        stop_sequence: str | None = None,
+        **generation: Any,
+    ) -> Iterable[list[dict[str, Any]]]:
+        for text in batch:
+            if not isinstance(text, str):
+                raise InputError(f"inputs: expected a text or a list of texts, found {text!r:.80}")
+        if stop_sequence is not None:
+            generation["eos_token_id"] = self._first_id(stop_sequence)
+        encoded = self._encoded([self.prefix + text for text in batch], truncation)
+        self._check_lengths(
+            encoded["input_ids"].shape[1],
+            generation.get("min_length", self.generation_config.min_length),
+            generation.get("max_length", self.generation_config.max_length),
+        )
+        generation.setdefault("generation_config", self.generation_config)
+        ids = _generative(self.model).generate(**encoded, **generation)
+        for rows in np.split(ids, len(batch)):
+            yield [self._record(row, bool(return_tensors), clean_up_tokenization_spaces) for row in rows]
+
+    def _encoded(self, texts: list[str], truncation: bool | str) -> dict[str, Any]:
+        limit = None
+        if truncation not in (False, "do_not_truncate") and self.tokenizer.model_max_length >= NO_LIMIT:
+            limit = input_limit(self.model)  # the reference would cut nothing, and fail
+        encoded = self.tokenizer(
+            texts, padding=len(texts) > 1, truncation=truncation, max_length=limit, return_tensors="np"
+        )
+        return {name: encoded[name] for name in encoded if name != "token_type_ids"}
+
+    def _record(self, ids: Any, as_ids: bool, clean_up: bool) -> dict[str, Any]:
+        if as_ids:
+            return {f"{self.name}_token_ids": ids}
+        text = self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=clean_up)
+        return {f"{self.name}_text": text}
+
+    def _first_id(self, text: str) -> int:
+        ids = self.tokenizer.encode(text, add_special_tokens=False)
+        if not ids:
+            raise InputError(f"stop_sequence: expected a text of at least one token, found {text!r}")
+        if len(ids) > 1:
+            warnings.warn(f"stop_sequence: {text!r} has {len(ids)} tokens, only the first one stops", stacklevel=5)
+        return int(ids[0])
+
+    def _check_lengths(self, length: int, min_length: int | None, max_length: int | None) -> None:
+        """Log what is likely to be a mistake."""
+
+
+class SummarizationPipeline(Text2TextGenerationPipeline):
+    """Texts in, summaries out: :class:`Text2TextGenerationPipeline` with the key ``summary_text``."""
+
+    name = "summary"
+
+    def _check_lengths(self, length: int, min_length: int | None, max_length: int | None) -> None:
+        if max_length is None:
+            return
+        if max_length < (min_length or 0):
+            logger.warning("min_length is %s, expected no more than max_length, which is %d", min_length, max_length)
+        if length < max_length:
+            logger.warning("max_length is %d although the input has only %d tokens", max_length, length)
+
+
+class TranslationPipeline(Text2TextGenerationPipeline):
+    """Texts in, translations out: :class:`Text2TextGenerationPipeline` with the key ``translation_text``.
+
+    ``src_lang`` and ``tgt_lang`` are accepted; the tokenizers of these families have no use for them.
+    """
+
+    name = "translation"
+
+    def _run(self, batch: list[Any], size: int, options: dict[str, Any]) -> Iterable[Any]:
+        return self._generated(batch, **{k: v for k, v in options.items() if k not in ("src_lang", "tgt_lang")})
+
+    def _check_lengths(self, length: int, min_length: int | None, max_length: int | None) -> None:
+        if max_length is not None and length > 0.9 * max_length:
+            logger.warning("the input has %d tokens, which is much for a max_length of %d", length, max_length)
+
+
+def _generative(model: PreTrainedModel) -> Generative:
+    assert isinstance(model, Generative)
+    return model
