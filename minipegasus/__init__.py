@@ -18,12 +18,14 @@ _HOMES: dict[str, str] = {
         "generation.config": "GenerationConfig",
         "generation.streaming": "TextIteratorStreamer TextStreamer",
         "models": (
-            "AutoConfig BigBirdPegasusConfig PegasusConfig PegasusXConfig "
+            "AutoConfig BertConfig BertGenerationConfig BigBirdPegasusConfig EncoderDecoderConfig PegasusConfig "
+            "PegasusXConfig RobertaConfig "
             "AutoModel AutoModelForCausalLM AutoModelForQuestionAnswering AutoModelForSeq2SeqLM "
             "AutoModelForSequenceClassification "
+            "BertGenerationDecoder BertGenerationEncoder BertLMHeadModel BertModel "
             "BigBirdPegasusForCausalLM BigBirdPegasusForConditionalGeneration BigBirdPegasusModel "
-            "PegasusForCausalLM PegasusForConditionalGeneration PegasusModel "
-            "PegasusXForConditionalGeneration PegasusXModel"
+            "EncoderDecoderModel PegasusForCausalLM PegasusForConditionalGeneration PegasusModel "
+            "PegasusXForConditionalGeneration PegasusXModel RobertaForCausalLM RobertaModel"
         ),
     }.items()
     for name in names.split()

@@ -19,7 +19,8 @@ class ModelSpec:
         head: what stands on the last stack.
         head_labels: number of classes of a classification head.
         logits_bias: ``"none"``, ``"buffer"`` (``final_logits_bias`` ``[1, V]``) or ``"vector"`` (``lm_head.bias``).
-        head_transform: a dense layer, the activation and a norm precede the vocabulary projection (BERT, RoBERTa).
+        head_transform: the activation, where a dense layer, it and a norm precede the vocabulary projection.
+        pooler: a dense layer and tanh over the first position stand beside the encoder.
         bridge: a projection joins stacks of different width.
     """
 
@@ -28,7 +29,8 @@ class ModelSpec:
     head: Literal["none", "lm", "classification", "spans"] = "none"
     head_labels: int = 0
     logits_bias: Literal["none", "buffer", "vector"] = "none"
-    head_transform: bool = False
+    head_transform: str | None = None
+    pooler: bool = False
     bridge: bool = False
 
 
@@ -42,8 +44,10 @@ def weight_shapes(spec: ModelSpec) -> dict[str, Shape]:
     assert last is not None
     if spec.bridge and spec.encoder is not None:
         shapes |= _dense("enc_to_dec_proj", last.width, spec.encoder.width)
+    if spec.pooler and spec.encoder is not None:
+        shapes |= _dense("pooler.dense", spec.encoder.width, spec.encoder.width)
     if spec.head == "lm":
-        if spec.head_transform:
+        if spec.head_transform is not None:
             shapes |= _dense("lm_head.dense", last.width, last.width) | _norm("lm_head.layer_norm", last.width)
         shapes["lm_head.weight"] = (last.vocab_size, last.width)
         if spec.logits_bias == "buffer":

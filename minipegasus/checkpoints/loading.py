@@ -62,7 +62,7 @@ def load_weights(
         if not present:
             absent[name] = weight
             if not weight.silent:
-                report.missing.append(weight.sources[0])
+                report.missing.append(weight.saved_as)
             continue
         stored = [here[source] for source in present]
         shape = checkpoint.info[stored[0]].shape

@@ -75,9 +75,9 @@ class Check:
         return what + (" or a list of them" if self.many else "") + (" or null" if self.optional else "")
 
 
-def integer(default: int, low: int = 1, high: int = _HUGE) -> Any:
-    """Declare a size or count."""
-    return field(default=default, metadata={"check": Check((int,), low, high)})
+def integer(default: int | None, low: int = 1, high: int = _HUGE) -> Any:
+    """Declare a size or count, which may be null where that is the default."""
+    return field(default=default, metadata={"check": Check((int,), low, high, optional=default is None)})
 
 
 def number(default: float, low: float = 0.0, high: float = 1.0) -> Any:

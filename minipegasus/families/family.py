@@ -2,28 +2,43 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from ..spec import ModelSpec, Shape, weight_shapes
 from .config import Config
 from .names import NameMap, Rules
 
-__all__ = ["Family", "Layout", "Role", "Weight"]
+__all__ = ["Family", "Layout", "Role", "Tied", "Weight"]
 
 #: What a public class is: the bare stacks, a head on both stacks, or a decoder alone with its vocabulary head.
 Role = Literal["base", "seq2seq", "causal", "classification", "spans"]
+
+
+class Tied(NamedTuple):
+    """Weights of ours that are one tensor, and the checkpoint's names for it.
+
+    Attributes:
+        ours: our names.
+        sources: the checkpoint's names, the one that counts first.
+        saved_as: the name that it is written under: the first of ``sources`` where none is given.
+    """
+
+    ours: tuple[str, ...]
+    sources: tuple[str, ...]
+    saved_as: str = ""
 
 
 @dataclass(frozen=True)
 class Weight:
     """One weight of a class: its shape, and the checkpoint names that hold it, the preferred one first.
 
-    ``formula`` names how a missing one is made: ``"normal"``, ``"zeros"``, ``"ones"`` or ``"sinusoid"``.
-    ``silent`` ones may be missing without a word.
+    It is written as ``saved_as``. ``formula`` names how a missing one is made: ``"normal"``, ``"zeros"``, ``"ones"``
+    or ``"sinusoid"``. ``silent`` ones may be missing without a word.
     """
 
     shape: Shape
     sources: tuple[str, ...]
+    saved_as: str
     formula: str
     silent: bool = False
 
@@ -53,37 +68,38 @@ class Family:
         model_type: the ``model_type`` of config.json.
         config: the configuration class.
         spec: configuration and role -> :class:`~minipegasus.spec.ModelSpec`.
-        renames: role -> our prefixes and the checkpoint's.
-        aliases: configuration and role -> groups of our names that are one tensor, with the checkpoint's names
-            for it, the one that the reference keeps first.
-        base_prefix: the reference's ``base_model_prefix``.
-        sinusoids: position tables that are a formula when a file lacks them.
+        renames: configuration and role -> our prefixes and the checkpoint's.
+        aliases: configuration and role -> which names are one tensor.
+        base_prefix: the reference's ``base_model_prefix``, or nothing where no prefix is ever added or taken away.
     """
 
     model_type: str
     config: type[Any]
     spec: Callable[[Any, Role], ModelSpec]
-    renames: Callable[[Role], Rules]
-    aliases: Callable[[Any, Role], list[tuple[tuple[str, ...], tuple[str, ...]]]]
+    renames: Callable[[Any, Role], Rules]
+    aliases: Callable[[Any, Role], list[Tied]]
     base_prefix: str
-    sinusoids: bool = False
 
     def layout(self, config: Config, role: Role) -> Layout:
         """Return how a class of this family stores its weights."""
-        names = NameMap(self.renames(role))
-        groups = {ours: theirs for group, theirs in self.aliases(config, role) for ours in group}
-        weights = {
-            name: Weight(shape, groups.get(name, (names.theirs(name),)), *self._missing(name))
-            for name, shape in weight_shapes(self.spec(config, role)).items()
-        }
+        spec, names = self.spec(config, role), NameMap(self.renames(config, role))
+        tied = {ours: group for group in self.aliases(config, role) for ours in group.ours}
+        weights = {}
+        for name, shape in weight_shapes(spec).items():
+            group = tied.get(name, Tied((name,), (names.theirs(name),)))
+            saved_as = group.saved_as or group.sources[0]
+            weights[name] = Weight(shape, group.sources, saved_as, *_missing(spec, name))
         return Layout(weights, self.base_prefix, role != "base", names)
 
-    def _missing(self, name: str) -> tuple[str, bool]:
-        """Return how a missing weight is made and whether that needs no mention."""
-        if name == "final_logits_bias":
-            return "zeros", True
-        if self.sinusoids and name.endswith("embed_positions.weight"):
+
+def _missing(spec: ModelSpec, name: str) -> tuple[str, bool]:
+    """Return how a missing weight is made and whether that needs no mention."""
+    if name == "final_logits_bias":
+        return "zeros", True
+    if name.endswith("embed_positions.weight"):
+        stack = spec.encoder if name.startswith("encoder.") else spec.decoder
+        if stack is not None and stack.positions.sinusoidal:
             return "sinusoid", True
-        if name.endswith("norm.weight"):
-            return "ones", False
-        return ("zeros" if name.endswith("bias") else "normal"), False
+    if name.endswith("norm.weight"):
+        return "ones", False
+    return ("zeros" if name.endswith("bias") else "normal"), False

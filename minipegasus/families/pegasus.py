@@ -38,7 +38,7 @@ class PegasusConfig(Seq2SeqConfig):
 
 
 def _spec(config: PegasusConfig, role: Role) -> ModelSpec:
-    positions = Positions("table", rows=config.max_position_embeddings)
+    positions = Positions("table", rows=config.max_position_embeddings, sinusoidal=True)
     encoder, decoder = stacks(config, positions)
     # The decoder scales embeddings that a caller gives as well; the encoder does not.
     return seq2seq_spec(encoder, replace(decoder, scale_given=True), config, role, logits_bias=True)
@@ -51,5 +51,4 @@ PEGASUS = Family(
     renames=seq2seq_renames(),
     aliases=seq2seq_aliases(shared_always=True),
     base_prefix="model",
-    sinusoids=True,
 )

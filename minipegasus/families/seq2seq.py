@@ -8,7 +8,7 @@ from ..nn.stackspec import Positions, StackSpec
 from ..ops import ACTIVATIONS
 from ..spec import ModelSpec
 from .config import Config, choice, flag, integer, number, token_id
-from .family import Role
+from .family import Role, Tied
 from .names import Rules
 
 __all__ = ["Seq2SeqConfig", "seq2seq_aliases", "seq2seq_renames", "seq2seq_spec", "stacks"]
@@ -105,9 +105,9 @@ def seq2seq_spec(encoder: StackSpec, decoder: StackSpec, config: Config, role: R
 
 
 def seq2seq_renames(encoder: Rules = (), decoder: Rules = ()) -> Any:
-    """Return role -> renames for bodies named ``encoder.`` and ``decoder.``, below ``model.`` in head classes."""
+    """Return the renames for bodies named ``encoder.`` and ``decoder.``, below ``model.`` in head classes."""
 
-    def renames(role: Role) -> Rules:
+    def renames(config: Config, role: Role) -> Rules:
         inside = "" if role == "base" else "model."
         parts = (("encoder.", (*encoder, ("", ""))), ("decoder.", (*decoder, ("", ""))))
         return tuple((path + a, inside + path + b) for path, rules in parts for a, b in rules)
@@ -121,21 +121,19 @@ def seq2seq_aliases(*, shared_always: bool) -> Any:
     ``shared_always``: both stacks look up the very same table whatever ``tie_word_embeddings`` says.
     """
 
-    def aliases(config: Config, role: Role) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    def aliases(config: Config, role: Role) -> list[Tied]:
         inside = "" if role == "base" else "model."
         shared = f"{inside}shared.weight"
         tables = tuple(f"{inside}{side}.embed_tokens.weight" for side in ("decoder", "encoder"))
         ours = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight")
         if role == "causal":
             # model.shared: a file of the whole model serves its decoder too.
-            table = ((ours[1],), (tables[0], shared, tables[1]))
+            table = Tied((ours[1],), (tables[0], shared, tables[1]))
             if config.tie_word_embeddings:
-                return [((*table[0], "lm_head.weight"), (*table[1], "lm_head.weight"))]
+                return [Tied((*table.ours, "lm_head.weight"), (*table.sources, "lm_head.weight"))]
             return [table]
         if config.tie_word_embeddings:
-            return [((*ours, "lm_head.weight"), (shared, *tables, "lm_head.weight"))]
-        if shared_always:
-            return [(ours, (shared, *tables))]
-        return [((name,), (inside + name,)) for name in ours]
+            return [Tied((*ours, "lm_head.weight"), (shared, *tables, "lm_head.weight"))]
+        return [Tied(ours, (shared, *tables))] if shared_always else []
 
     return aliases

@@ -7,14 +7,27 @@ from .auto import (
     AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
 )
+from .bert import BertLMHeadModel, BertModel
+from .bert_generation import BertGenerationDecoder, BertGenerationEncoder
 from .bigbird_pegasus import (
     BigBirdPegasusForCausalLM,
     BigBirdPegasusForConditionalGeneration,
     BigBirdPegasusModel,
 )
-from .configs import AutoConfig, BigBirdPegasusConfig, PegasusConfig, PegasusXConfig
+from .configs import (
+    AutoConfig,
+    BertConfig,
+    BertGenerationConfig,
+    BigBirdPegasusConfig,
+    EncoderDecoderConfig,
+    PegasusConfig,
+    PegasusXConfig,
+    RobertaConfig,
+)
+from .encoder_decoder import EncoderDecoderModel
 from .pegasus import PegasusForCausalLM, PegasusForConditionalGeneration, PegasusModel
 from .pegasus_x import PegasusXForConditionalGeneration, PegasusXModel
+from .roberta import RobertaForCausalLM, RobertaModel
 
 __all__ = [
     "AutoConfig",
@@ -23,10 +36,18 @@ __all__ = [
     "AutoModelForQuestionAnswering",
     "AutoModelForSeq2SeqLM",
     "AutoModelForSequenceClassification",
+    "BertConfig",
+    "BertGenerationConfig",
+    "BertGenerationDecoder",
+    "BertGenerationEncoder",
+    "BertLMHeadModel",
+    "BertModel",
     "BigBirdPegasusConfig",
     "BigBirdPegasusForCausalLM",
     "BigBirdPegasusForConditionalGeneration",
     "BigBirdPegasusModel",
+    "EncoderDecoderConfig",
+    "EncoderDecoderModel",
     "PegasusConfig",
     "PegasusForCausalLM",
     "PegasusForConditionalGeneration",
@@ -34,4 +55,7 @@ __all__ = [
     "PegasusXConfig",
     "PegasusXForConditionalGeneration",
     "PegasusXModel",
+    "RobertaConfig",
+    "RobertaForCausalLM",
+    "RobertaModel",
 ]

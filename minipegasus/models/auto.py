@@ -9,15 +9,19 @@ from typing import Any, ClassVar
 from ..checkpoints.folder import resolve_folder
 from ..errors import ConfigError
 from ..families.config import Config
+from .bert import BertLMHeadModel, BertModel
+from .bert_generation import BertGenerationDecoder, BertGenerationEncoder
 from .bigbird_pegasus import (
     BigBirdPegasusForCausalLM,
     BigBirdPegasusForConditionalGeneration,
     BigBirdPegasusModel,
 )
 from .configs import read_config
+from .encoder_decoder import EncoderDecoderModel
 from .pegasus import PegasusForCausalLM, PegasusForConditionalGeneration, PegasusModel
 from .pegasus_x import PegasusXForConditionalGeneration, PegasusXModel
 from .pretrained import PreTrainedModel
+from .roberta import RobertaForCausalLM, RobertaModel
 
 __all__ = [
     "AutoModel",
@@ -92,7 +96,10 @@ class AutoModel(_AutoClass):
     'PegasusModel'
     """
 
-    classes = (BigBirdPegasusModel, PegasusModel, PegasusXModel)
+    classes = (
+        *(BertGenerationEncoder, BertModel, BigBirdPegasusModel, PegasusModel, PegasusXModel),
+        RobertaModel,
+    )
 
 
 class AutoModelForSeq2SeqLM(_AutoClass):
@@ -107,6 +114,7 @@ class AutoModelForSeq2SeqLM(_AutoClass):
 
     classes = (
         BigBirdPegasusForConditionalGeneration,
+        EncoderDecoderModel,
         PegasusForConditionalGeneration,
         PegasusXForConditionalGeneration,
     )
@@ -115,7 +123,10 @@ class AutoModelForSeq2SeqLM(_AutoClass):
 class AutoModelForCausalLM(_AutoClass):
     """A decoder alone, with its vocabulary head."""
 
-    classes = (BigBirdPegasusForCausalLM, PegasusForCausalLM)
+    classes = (
+        *(BertGenerationDecoder, BertLMHeadModel, BigBirdPegasusForCausalLM),
+        *(PegasusForCausalLM, RobertaForCausalLM),
+    )
 
 
 class AutoModelForSequenceClassification(_AutoClass):

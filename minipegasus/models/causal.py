@@ -7,26 +7,96 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import ops
 from ..arrays import FloatArray, IntArray
-from ..errors import InputError
 from ..families.family import Role
 from ..nn.cache import Cache
+from ..nn.coders import Coded
 from ..nn.losses import cross_entropy
 from . import inputs
 from .calls import run_decoder
-from .decoding import RunningDecoding
+from .decoding import RunningDecoding, last_repeated
 from .generative import Generative
 from .outputs import CausalLMOutputWithCrossAttentions
+from .stack import SingleStack
 
-__all__ = ["CausalLM"]
+__all__ = ["CausalLM", "SingleStackLM"]
 
 
-class CausalLM(Generative):
-    """The decoder of an encoder-decoder family alone, with its vocabulary head."""
+class SingleStackLM(SingleStack, Generative):
+    """One stack with a vocabulary head."""
 
     role: ClassVar[Role] = "causal"
+    #: Further inputs that ``generate`` passes on, untouched.
+    generation_inputs: ClassVar[AbstractSet[str]] = frozenset(
+        {"encoder_attention_mask", "encoder_hidden_states", "head_mask"}
+    )
+    #: Further inputs with one entry per position, which ``generate`` cuts to a step's.
+    positional_inputs: ClassVar[AbstractSet[str]] = frozenset()
+
+    def _output(
+        self, coded: Coded, cache: Cache | None, logits: FloatArray, loss: FloatArray | None, as_output: bool
+    ) -> Any:
+        out = CausalLMOutputWithCrossAttentions(
+            loss=loss,
+            logits=logits,
+            past_key_values=cache,
+            hidden_states=coded.states,
+            attentions=coded.attentions,
+            cross_attentions=coded.cross_attentions,
+        )
+        return out if as_output else out.to_tuple()
+
+    def model_keywords(self) -> AbstractSet[str]:
+        """Return what ``generate`` may pass on to the model."""
+        return {"attention_mask", "input_ids", "inputs_embeds", *self.generation_inputs, *self.positional_inputs}
+
+    def start_decoding(
+        self,
+        *,
+        rows_per_item: int,
+        max_length: int,
+        prompt_ids_rt: IntArray,
+        inputs: Mapping[str, Any],
+        output_attentions: bool,
+        output_hidden_states: bool,
+        use_cache: bool,
+    ) -> RunningDecoding:
+        """Return a decoding at its start."""
+        p, spec = self._stack
+        rows = partial(np.repeat, repeats=rows_per_item, axis=0)
+        embeds = inputs.get("inputs_embeds")
+        mask = inputs.get("attention_mask")
+        given: dict[str, Any] = {name: inputs.get(name) for name in self.generation_inputs}
+        decoder = partial(
+            run_decoder,
+            p,
+            spec,
+            self.dtype,
+            memory_states=self._memory_states(given.pop("encoder_hidden_states")),
+            memory_mask=given.pop("encoder_attention_mask"),
+            need_probs=output_attentions,
+            need_states=output_hidden_states,
+            **given,
+        )
+        return RunningDecoding(
+            decoder,
+            self._logits,
+            Cache(spec.layers, max_length) if use_cache else None,
+            upto={} if mask is None else {"attention_mask": rows(np.asarray(mask))},
+            per={
+                name: rows(last_repeated(inputs[name], name, max_length))
+                for name in self.positional_inputs
+                if inputs.get(name) is not None
+            },
+            first_embeds=None if embeds is None else rows(np.asarray(embeds, self.dtype)),
+        )
+
+
+class CausalLM(SingleStackLM):
+    """The decoder of an encoder-decoder family alone, with its vocabulary head."""
+
     config_changes: ClassVar[dict[str, Any]] = {"is_decoder": True, "is_encoder_decoder": False}
+    generation_inputs = SingleStackLM.generation_inputs | {"cross_attn_head_mask"}
 
     def __call__(
         self,
@@ -49,7 +119,8 @@ class CausalLM(Generative):
 
         Args:
             input_ids: int ``[b, t]``; or ``inputs_embeds`` float ``[b, t, m]``.
-            attention_mask: 0/1 ``[b, past + t]``, or numbers ``[b, 1, t, past + t]`` added to the scores.
+            attention_mask: 0/1 ``[b, past + t]``, or numbers ``[b, 1, t, past + t]`` added to the scores in place of
+                the causal limit.
             encoder_hidden_states: float ``[b, s, m]`` to look at; without them cross-attention is left out.
             encoder_attention_mask: 0/1 ``[b, s]``.
             head_mask, cross_attn_head_mask: float ``[layers, heads]``.
@@ -65,105 +136,23 @@ class CausalLM(Generative):
             :class:`~minipegasus.models.outputs.CausalLMOutputWithCrossAttentions`.
         """
         probs, states, as_output = self._flags(output_attentions, output_hidden_states, return_dict)
-        use_cache = self.config.use_cache if use_cache is None else use_cache
-        spec = self._spec.decoder
-        assert spec is not None
-        if encoder_hidden_states is not None:
-            encoder_hidden_states = inputs.embeddings(
-                encoder_hidden_states, "encoder_hidden_states", spec.width, self.dtype
-            )
-        cache = inputs.past(past_key_values)
-        if cache is None and use_cache:
-            cache = Cache(spec.layers)
-        decoded = run_decoder(
-            self.params["decoder"],
-            spec,
-            self.dtype,
+        coded, cache = self._run(
             input_ids=input_ids,
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
-            memory_states=encoder_hidden_states,
-            memory_mask=encoder_attention_mask,
+            encoder_hidden_states=encoder_hidden_states,
+            encoder_attention_mask=encoder_attention_mask,
             head_mask=head_mask,
             cross_attn_head_mask=cross_attn_head_mask,
-            cache=cache,
+            past_key_values=past_key_values,
+            use_cache=use_cache,
             cache_position=cache_position,
             need_probs=probs,
             need_states=states,
         )
-        logits = self._logits(decoded.last)
-        out = CausalLMOutputWithCrossAttentions(
-            loss=None if labels is None else self._loss(logits, labels),
-            logits=logits,
-            past_key_values=cache if use_cache else None,
-            hidden_states=decoded.states,
-            attentions=decoded.attentions,
-            cross_attentions=decoded.cross_attentions,
-        )
-        return out if as_output else out.to_tuple()
-
-    def _loss(self, logits: FloatArray, labels: Any) -> FloatArray:
-        targets = inputs.labels(labels, self.config.vocab_size)
-        if targets.shape != logits.shape[:2]:
-            raise InputError(f"labels: expected shape {list(logits.shape[:2])}, found {list(targets.shape)}")
-        return cross_entropy(logits.reshape(-1, logits.shape[-1]), targets.reshape(-1))
-
-    def _logits(self, states: FloatArray) -> FloatArray:
-        """Return logits ``[..., v]`` of decoder states ``[..., m]``."""
-        head = self.params["lm_head"]
-        logits: FloatArray = head.record(ops.linear(states, head["weight"], head.get("bias")))
-        return logits
-
-    def model_keywords(self) -> AbstractSet[str]:
-        """Return what ``generate`` may pass on to the model."""
-        return {
-            "attention_mask",
-            "cross_attn_head_mask",
-            "encoder_attention_mask",
-            "encoder_hidden_states",
-            "head_mask",
-            "input_ids",
-            "inputs_embeds",
-        }
-
-    def start_decoding(
-        self,
-        *,
-        rows_per_item: int,
-        max_length: int,
-        prompt_ids_rt: IntArray,
-        inputs: Mapping[str, Any],
-        output_attentions: bool,
-        output_hidden_states: bool,
-        use_cache: bool,
-    ) -> RunningDecoding:
-        """Return a decoding at its start."""
-        spec = self._spec.decoder
-        assert spec is not None
-        repeated = partial(np.repeat, repeats=rows_per_item, axis=0)
-        columns = {
-            name: repeated(np.asarray(inputs[name]))
-            for name in ("attention_mask", "position_ids")
-            if inputs.get(name) is not None
-        }
-        embeds = inputs.get("inputs_embeds")
-        decoder = partial(
-            run_decoder,
-            self.params["decoder"],
-            spec,
-            self.dtype,
-            memory_states=inputs.get("encoder_hidden_states"),
-            memory_mask=inputs.get("encoder_attention_mask"),
-            head_mask=inputs.get("head_mask"),
-            cross_attn_head_mask=inputs.get("cross_attn_head_mask"),
-            need_probs=output_attentions,
-            need_states=output_hidden_states,
-        )
-        return RunningDecoding(
-            decoder,
-            self._logits,
-            Cache(spec.layers, max_length) if use_cache else None,
-            upto={n: v for n, v in columns.items() if n == "attention_mask"},
-            per={n: v for n, v in columns.items() if n == "position_ids"},
-            first_embeds=None if embeds is None else repeated(np.asarray(embeds, self.dtype)),
-        )
+        logits = self._logits(coded.last)
+        loss = None
+        if labels is not None:
+            targets = inputs.labels(labels, logits.shape[-1], logits.shape[:2])
+            loss = cross_entropy(logits.reshape(-1, logits.shape[-1]), targets.reshape(-1))
+        return self._output(coded, cache, logits, loss, as_output)

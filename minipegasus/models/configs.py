@@ -4,6 +4,7 @@ The floor of the families holds what a configuration means and opens no files; t
 """
 
 import warnings
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -13,16 +14,20 @@ from ..checkpoints.json_file import dump_json, read_json
 from ..checkpoints.save import CONFIG
 from ..checkpoints.staging import staged
 from ..errors import ConfigError
-from ..families.config import Config
+from ..families.config import LEGACY_GENERATION, Config
 
 __all__ = [
     "CONFIG_CLASSES",
     "IGNORED",
     "AutoConfig",
+    "BertConfig",
+    "BertGenerationConfig",
     "BigBirdPegasusConfig",
+    "EncoderDecoderConfig",
     "PegasusConfig",
     "PegasusXConfig",
     "PretrainedConfig",
+    "RobertaConfig",
     "config_class",
     "read_config",
 ]
@@ -78,14 +83,18 @@ class PretrainedConfig(Config):
                 stacklevel=4,
             )
         overrides = {name: value for name, value in overrides.items() if name not in IGNORED}
-        default = cls()
-        unknown = [name for name in overrides if name not in values and not hasattr(default, name)]
+        unknown = [name for name in overrides if name not in values and not cls._has(name)]
         if unknown:
             raise TypeError(f"{cls.__name__} got unexpected keyword argument(s): {', '.join(map(repr, unknown))}")
         try:
             return cls.from_dict(values, **overrides)
         except ConfigError as error:
             raise ConfigError(f"{folder / CONFIG}: {error}") from error
+
+    @classmethod
+    def _has(cls, name: str) -> bool:
+        """Whether a configuration has this attribute, legacy generation values included."""
+        return hasattr(cls(), name)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write ``config.json`` into ``folder``, which is made where it is missing."""
@@ -97,6 +106,19 @@ class PegasusConfig(PretrainedConfig, families.PegasusConfig):
     __doc__ = families.PegasusConfig.__doc__
 
 
+class BertConfig(PretrainedConfig, families.BertConfig):
+    __doc__ = families.BertConfig.__doc__
+
+
+class BertGenerationConfig(PretrainedConfig, families.BertGenerationConfig):
+    __doc__ = families.BertGenerationConfig.__doc__
+    also_reads = frozenset({"bert", "roberta"})
+
+
+class RobertaConfig(PretrainedConfig, families.RobertaConfig):
+    __doc__ = families.RobertaConfig.__doc__
+
+
 class BigBirdPegasusConfig(PretrainedConfig, families.BigBirdPegasusConfig):
     __doc__ = families.BigBirdPegasusConfig.__doc__
 
@@ -105,9 +127,26 @@ class PegasusXConfig(PretrainedConfig, families.PegasusXConfig):
     __doc__ = families.PegasusXConfig.__doc__
 
 
+class EncoderDecoderConfig(PretrainedConfig, families.EncoderDecoderConfig):
+    __doc__ = families.EncoderDecoderConfig.__doc__
+
+    @classmethod
+    def _config_class(cls, model_type: str) -> type[Config]:
+        return CONFIG_CLASSES[model_type]
+
+    @classmethod
+    def _has(cls, name: str) -> bool:
+        # Without halves there is no configuration to ask.
+        return any(name == field.name for field in fields(cls)) or name in LEGACY_GENERATION
+
+
 #: ``model_type`` of config.json -> the configuration's class.
 CONFIG_CLASSES: dict[str, type[PretrainedConfig]] = {
-    cls.model_type: cls for cls in (BigBirdPegasusConfig, PegasusConfig, PegasusXConfig)
+    cls.model_type: cls
+    for cls in (
+        *(BertConfig, BertGenerationConfig, BigBirdPegasusConfig, EncoderDecoderConfig),
+        *(PegasusConfig, PegasusXConfig, RobertaConfig),
+    )
 }
 
 
@@ -119,9 +158,9 @@ def config_class(model_type: object, where: str = "model_type") -> type[Pretrain
 
     >>> config_class("pegasus").__name__
     'PegasusConfig'
-    >>> config_class("t5")
+    >>> config_class("t5")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    minipegasus.errors.ConfigError: model_type: expected one of bigbird_pegasus, pegasus, pegasus_x, found 't5'
+    minipegasus.errors.ConfigError: model_type: expected one of bert, ..., pegasus_x, roberta, found 't5'
     """
     if not isinstance(model_type, str) or model_type not in CONFIG_CLASSES:
         known = ", ".join(sorted(CONFIG_CLASSES))

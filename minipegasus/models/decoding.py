@@ -9,8 +9,20 @@ from ..arrays import FloatArray, IntArray
 from ..generation.protocols import StepOutput
 from ..nn.cache import Cache
 from ..nn.coders import Coded
+from . import inputs
 
-__all__ = ["RunningDecoding"]
+__all__ = ["RunningDecoding", "last_repeated"]
+
+
+def last_repeated(value: Any, name: str, length: int) -> IntArray:
+    """Return integers ``[b, t]``, one per position, reaching to ``length`` columns: the last one is repeated.
+
+    >>> last_repeated([[0, 1]], "token_type_ids", 4).tolist()
+    [[0, 1, 1, 1]]
+    """
+    array = inputs.integers(value, name)
+    return np.pad(array, ((0, 0), (0, max(length - array.shape[1], 0))), "edge")
+
 
 #: ``decoder(ids, start, cache, **columns)`` -> what the decoder computed for these positions.
 Decoder = Callable[..., Coded]

@@ -4,9 +4,11 @@ from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from ..arrays import IntArray
+from ..arrays import FloatArray, IntArray
 from ..generation.generate import generate, stream
 from ..generation.protocols import Decoding
+from ..generation.transitions import compute_transition_scores
+from ..nn.heads import vocabulary_logits
 from .pretrained import PreTrainedModel
 
 __all__ = ["Generative"]
@@ -14,6 +16,12 @@ __all__ = ["Generative"]
 
 class Generative(PreTrainedModel):
     """A model that generates. Subclasses say which keywords they take and how a decoding starts."""
+
+    def _logits(self, states: FloatArray) -> FloatArray:
+        """Return logits ``[..., v]`` of the last stack's states ``[..., m]``."""
+        stack = self._spec.decoder
+        assert stack is not None
+        return vocabulary_logits(self.params, states, self._spec.head_transform, stack.eps)
 
     def model_keywords(self) -> AbstractSet[str]:
         """Return the names of the inputs that ``generate`` may pass on to the model."""
@@ -53,3 +61,5 @@ class Generative(PreTrainedModel):
         Takes what :meth:`generate` takes, without beams.
         """
         return stream(self, inputs, **arguments)
+
+    compute_transition_scores = staticmethod(compute_transition_scores)

@@ -13,7 +13,7 @@ from ..nn.cache import Cache
 from ..nn.losses import IGNORED
 from ..nn.masks import visible
 
-__all__ = ["decoder_masking", "embeddings", "encoder_states", "integers", "labels", "one_of", "past", "token_ids"]
+__all__ = ["embeddings", "encoder_states", "integers", "labels", "masking", "one_of", "past", "token_ids"]
 
 
 def integers(value: npt.ArrayLike, name: str, dims: int = 2) -> IntArray:
@@ -87,10 +87,10 @@ def past(value: Any) -> Cache | None:
     raise InputError(f"past_key_values: expected a cache or a tuple of tuples, found {type(value).__name__}")
 
 
-def decoder_masking(
+def masking(
     mask: npt.ArrayLike | None, name: str, batch: int, queries: int, keys: int, dtype: np.dtype[Any]
 ) -> Masking:
-    """Return what a decoder's own mask hides.
+    """Return what a mask hides.
 
     Two axes ``[b, keys]`` hold 0 and 1; three ``[b, queries, keys]`` likewise, per query; four
     ``[b, 1, queries, keys]`` are added to the scores as they are.

@@ -10,6 +10,7 @@ from ..outputs import ModelOutput
 __all__ = [
     "BaseModelOutput",
     "BaseModelOutputWithPastAndCrossAttentions",
+    "BaseModelOutputWithPoolingAndCrossAttentions",
     "CausalLMOutputWithCrossAttentions",
     "Seq2SeqLMOutput",
     "Seq2SeqModelOutput",
@@ -37,6 +38,18 @@ class BaseModelOutputWithPastAndCrossAttentions(ModelOutput):
     last_hidden_state: FloatArray | None = None
     past_key_values: Cache | None = None
     hidden_states: States | None = None
+    attentions: States | None = None
+    cross_attentions: States | None = None
+
+
+@dataclass(frozen=True)
+class BaseModelOutputWithPoolingAndCrossAttentions(ModelOutput):
+    """A stack's, with ``pooler_output`` ``[b, m]`` computed from its first position."""
+
+    last_hidden_state: FloatArray | None = None
+    pooler_output: FloatArray | None = None
+    hidden_states: States | None = None
+    past_key_values: Cache | None = None
     attentions: States | None = None
     cross_attentions: States | None = None
 

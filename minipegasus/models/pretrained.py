@@ -71,6 +71,18 @@ class PreTrainedModel:
         self._spec = self.spec
         self.params = Params(weights)
 
+    @classmethod
+    def _over(
+        cls, config: Config, dtype: np.dtype[Any], weights: dict[str, FloatArray], recorder: Recorder | None
+    ) -> Self:
+        """Return a model over weights that lie somewhere already; its configuration is the very object given."""
+        model = cls.__new__(cls)
+        model.config, model.dtype, model.load_report = config, dtype, LoadReport()
+        model.generation_config = GenerationConfig.from_model_config(config)
+        model._set_weights(weights)
+        model.params = Params(weights, recorder)
+        return model
+
     # Loading and saving
 
     @classmethod
@@ -134,14 +146,14 @@ class PreTrainedModel:
         Tied weights are written once. Nothing is left half-written.
         """
         config = {**self.config.to_dict(), "architectures": [type(self).__name__], "dtype": self.dtype.name}
-        tensors = {w.sources[0]: self._weights[name] for name, w in self._layout.weights.items()}
+        tensors = {w.saved_as: self._weights[name] for name, w in self._layout.weights.items()}
         save_checkpoint(folder, tensors, config, self.generation_config.to_diff_dict(), max_shard_size)
 
     # Looking at the weights
 
     def state_dict(self) -> dict[str, FloatArray]:
         """Return every weight under the checkpoint's names, aliases left out; the arrays are read-only views."""
-        return {w.sources[0]: self._weights[name] for name, w in self._layout.weights.items()}
+        return {w.saved_as: self._weights[name] for name, w in self._layout.weights.items()}
 
     def num_parameters(self) -> int:
         """Return the number of distinct weights."""

@@ -7,16 +7,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import ops
 from ..arrays import FloatArray, IntArray
 from ..errors import InputError
 from ..families.family import Role
 from ..nn.cache import Cache
 from ..nn.coders import Coded
+from ..nn.layers import linear
 from ..nn.losses import IGNORED, cross_entropy
 from . import inputs
 from .calls import run_decoder, run_encoder
-from .decoding import RunningDecoding
+from .decoding import RunningDecoding, last_repeated
 from .generative import Generative
 from .outputs import BaseModelOutput, Seq2SeqLMOutput, Seq2SeqModelOutput
 from .pretrained import PreTrainedModel
@@ -55,6 +55,43 @@ class Seq2SeqBase(PreTrainedModel):
             need_probs=need_probs,
             need_states=need_states,
             **arguments,
+        )
+
+    def _encoded(self, encoder_outputs: Any, need_probs: bool, need_states: bool, **arguments: Any) -> Coded:
+        """Return what the caller says that the encoder returned, or run it."""
+        assert self._spec.encoder is not None
+        if encoder_outputs is None:
+            return self._encode(need_probs, need_states, **arguments)
+        return Coded(*inputs.encoder_states(encoder_outputs, self._spec.encoder.width, self.dtype))
+
+    def _memory(self, encoded: Coded) -> FloatArray:
+        """Return the states that the decoder looks at, in its width."""
+        return linear(self.params["enc_to_dec_proj"], encoded.last) if self._spec.bridge else encoded.last
+
+    def _decoded(self, encoded: Coded, past_key_values: Any, use_cache: bool, **arguments: Any) -> Seq2SeqModelOutput:
+        """Run the decoder and return everything that the heads' outputs contain."""
+        assert self._spec.decoder is not None
+        cache = inputs.past(past_key_values)
+        if cache is None and use_cache:
+            cache = Cache(self._spec.decoder.layers)
+        decoded = run_decoder(
+            self.params["decoder"],
+            self._spec.decoder,
+            self.dtype,
+            prefix="decoder_",
+            memory_states=self._memory(encoded),
+            cache=cache,
+            **arguments,
+        )
+        return Seq2SeqModelOutput(
+            last_hidden_state=decoded.last,
+            past_key_values=cache,
+            decoder_hidden_states=decoded.states,
+            decoder_attentions=decoded.attentions,
+            cross_attentions=decoded.cross_attentions,
+            encoder_last_hidden_state=encoded.last,
+            encoder_hidden_states=encoded.states,
+            encoder_attentions=encoded.attentions,
         )
 
     def get_encoder(self) -> Any:
@@ -102,55 +139,34 @@ class Seq2SeqBase(PreTrainedModel):
         need_states: bool,
         cache_position: Any,
     ) -> Seq2SeqModelOutput:
-        """Run both stacks and return everything that the heads' outputs contain."""
-        spec = self._spec
-        assert spec.encoder is not None
-        assert spec.decoder is not None
+        """Run both stacks."""
         if decoder_input_ids is None and decoder_inputs_embeds is None and self.shifts_inputs:
             if input_ids is None:
                 raise InputError("decoder_input_ids: expected ids, or input_ids to make them from, found neither")
-            ids = inputs.token_ids(input_ids, "input_ids", spec.encoder.vocab_size)
+            ids = inputs.token_ids(input_ids, "input_ids", self.config.vocab_size)
             decoder_input_ids = shift_tokens_right(ids, self.config.pad_token_id, self.config.decoder_start_token_id)
-        if encoder_outputs is None:
-            encoded = self._encode(
-                need_probs,
-                need_states,
-                input_ids=input_ids,
-                inputs_embeds=inputs_embeds,
-                attention_mask=attention_mask,
-                head_mask=head_mask,
-            )
-        else:
-            encoded = Coded(*inputs.encoder_states(encoder_outputs, spec.encoder.width, self.dtype))
-        cache = inputs.past(past_key_values)
-        if cache is None and use_cache:
-            cache = Cache(spec.decoder.layers)
-        decoded = run_decoder(
-            self.params["decoder"],
-            spec.decoder,
-            self.dtype,
-            prefix="decoder_",
+        encoded = self._encoded(
+            encoder_outputs,
+            need_probs,
+            need_states,
+            input_ids=input_ids,
+            inputs_embeds=inputs_embeds,
+            attention_mask=attention_mask,
+            head_mask=head_mask,
+        )
+        return self._decoded(
+            encoded,
+            past_key_values,
+            use_cache,
             input_ids=decoder_input_ids,
             inputs_embeds=decoder_inputs_embeds,
             attention_mask=decoder_attention_mask,
-            memory_states=encoded.last,
             memory_mask=attention_mask,
             head_mask=decoder_head_mask,
             cross_attn_head_mask=cross_attn_head_mask,
-            cache=cache,
             cache_position=cache_position,
             need_probs=need_probs,
             need_states=need_states,
-        )
-        return Seq2SeqModelOutput(
-            last_hidden_state=decoded.last,
-            past_key_values=cache if use_cache else None,
-            decoder_hidden_states=decoded.states,
-            decoder_attentions=decoded.attentions,
-            cross_attentions=decoded.cross_attentions,
-            encoder_last_hidden_state=encoded.last,
-            encoder_hidden_states=encoded.states,
-            encoder_attentions=encoded.attentions,
         )
 
 
@@ -224,6 +240,15 @@ class ConditionalGeneration(Seq2SeqBase, Generative):
     """Both stacks and a vocabulary head: summarisation, translation, text to text."""
 
     role: ClassVar[Role] = "seq2seq"
+    #: Further inputs of the encoder, passed on by ``generate``.
+    encoder_inputs: ClassVar[AbstractSet[str]] = frozenset({"head_mask"})
+    #: Further inputs of the decoder, and what its own call names them.
+    decoder_inputs: ClassVar[Mapping[str, str]] = {
+        "decoder_head_mask": "head_mask",
+        "cross_attn_head_mask": "cross_attn_head_mask",
+    }
+    #: Those with one entry per position, which ``generate`` cuts to a step's.
+    positional_inputs: ClassVar[Mapping[str, str]] = {}
 
     def __call__(
         self,
@@ -279,36 +304,31 @@ class ConditionalGeneration(Seq2SeqBase, Generative):
             need_states=states,
             cache_position=cache_position,
         )
-        logits = self._logits(out.last_hidden_state)
+        result = self._with_logits(out, labels)
+        return result if as_output else result.to_tuple()
+
+    def _with_logits(self, out: Seq2SeqModelOutput, labels: IntArray | None) -> Seq2SeqLMOutput:
+        """Return the head's output for both stacks'; the loss is not shifted."""
+        rest = dict(out.items())
+        logits = self._logits(rest.pop("last_hidden_state"))
         loss = None
         if labels is not None:
             if labels.size * logits.shape[-1] != logits.size:
                 raise InputError(f"labels: expected shape {list(logits.shape[:2])}, found {list(labels.shape)}")
             loss = cross_entropy(logits.reshape(-1, logits.shape[-1]), labels.reshape(-1))
-        rest = dict(out.items())
-        rest.pop("last_hidden_state")
-        result = Seq2SeqLMOutput(loss=loss, logits=logits, **rest)
-        return result if as_output else result.to_tuple()
-
-    def _logits(self, states: FloatArray | None) -> FloatArray:
-        """Return logits ``[..., v]`` of decoder states ``[..., m]``."""
-        assert states is not None
-        head = self.params["lm_head"]
-        bias = self.params.get("final_logits_bias")
-        logits: FloatArray = head.record(ops.linear(states, head["weight"], None if bias is None else bias[0]))
-        return logits
+        return Seq2SeqLMOutput(loss=loss, logits=logits, **rest)
 
     def model_keywords(self) -> AbstractSet[str]:
         """Return what ``generate`` may pass on to the model."""
         return {
             "attention_mask",
-            "cross_attn_head_mask",
             "decoder_attention_mask",
-            "decoder_head_mask",
             "encoder_outputs",
-            "head_mask",
             "input_ids",
             "inputs_embeds",
+            *self.encoder_inputs,
+            *self.decoder_inputs,
+            *self.positional_inputs,
         }
 
     def start_decoding(
@@ -323,38 +343,38 @@ class ConditionalGeneration(Seq2SeqBase, Generative):
         use_cache: bool,
     ) -> RunningDecoding:
         """Run the encoder once and return a decoding at its start."""
-        given = dict(inputs)
-        spec = self._spec
-        assert spec.encoder is not None
-        assert spec.decoder is not None
-        encoded = self._encoded_for_generation(given, output_attentions, output_hidden_states)
-        repeated = partial(np.repeat, repeats=rows_per_item, axis=0)
-        mask = given.get("decoder_attention_mask")
-        decoder = partial(
-            run_decoder,
-            self.params["decoder"],
-            spec.decoder,
-            self.dtype,
-            prefix="decoder_",
-            memory_states=encoded.last,
-            memory_mask=given.get("attention_mask"),
-            head_mask=given.get("decoder_head_mask"),
-            cross_attn_head_mask=given.get("cross_attn_head_mask"),
-            need_probs=output_attentions,
-            need_states=output_hidden_states,
+        given = {name: value for name, value in inputs.items() if value is not None}
+        decoder = self._spec.decoder
+        assert decoder is not None
+        names = {"input_ids", "inputs_embeds", "attention_mask", *self.encoder_inputs}
+        encoded = self._encoded(
+            given.get("encoder_outputs"),
+            output_attentions,
+            output_hidden_states,
+            **{name: value for name, value in given.items() if name in names},
         )
+        rows = partial(np.repeat, repeats=rows_per_item, axis=0)
+        mask = given.get("decoder_attention_mask")
         return RunningDecoding(
-            lambda input_ids, cache, **columns: decoder(input_ids=input_ids, cache=cache, **columns),
+            partial(
+                run_decoder,
+                self.params["decoder"],
+                decoder,
+                self.dtype,
+                prefix="decoder_",
+                memory_states=self._memory(encoded),
+                memory_mask=given.get("attention_mask"),
+                need_probs=output_attentions,
+                need_states=output_hidden_states,
+                **{own: given[name] for name, own in self.decoder_inputs.items() if name in given},
+            ),
             self._logits,
-            Cache(spec.decoder.layers, max_length) if use_cache else None,
-            upto={} if mask is None else {"attention_mask": repeated(np.asarray(mask))},
-            per={},
+            Cache(decoder.layers, max_length) if use_cache else None,
+            upto={} if mask is None else {"attention_mask": rows(np.asarray(mask))},
+            per={
+                own: rows(last_repeated(given[name], name, max_length))
+                for name, own in self.positional_inputs.items()
+                if name in given
+            },
             encoded=encoded,
         )
-
-    def _encoded_for_generation(self, given: dict[str, Any], need_probs: bool, need_states: bool) -> Coded:
-        assert self._spec.encoder is not None
-        if given.get("encoder_outputs") is not None:
-            return Coded(*inputs.encoder_states(given["encoder_outputs"], self._spec.encoder.width, self.dtype))
-        names = ("input_ids", "inputs_embeds", "attention_mask", "head_mask")
-        return self._encode(need_probs, need_states, **{n: given[n] for n in names if given.get(n) is not None})

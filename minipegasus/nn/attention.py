@@ -6,6 +6,7 @@ import numpy as np
 
 from .. import ops
 from ..arrays import BoolArray, FloatArray, IntArray
+from ..errors import InputError
 from . import reports
 from .layers import linear
 from .params import Params
@@ -96,6 +97,8 @@ def relative_bias(
     positions. Source: Shaw et al. 2018; Huang et al. 2020 (method 4).
     """
     d, t, s = q_bhtd.shape[3], q_bhtd.shape[2], k_bhsd.shape[2]
+    if 2 * s - 1 > len(table_pd):
+        raise InputError(f"length: expected at most {(len(table_pd) + 1) // 2} relative positions, found {s}")
     distance = np.arange(s - t, s)[:, None] - np.arange(s)
     index_ts = distance + (len(table_pd) + 1) // 2 - 1
     # One product with the whole table, then a gather: the rows [t, s, d] never exist.

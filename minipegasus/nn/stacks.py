@@ -58,7 +58,8 @@ def embed(
     if spec.token_types:
         types = np.zeros(x.shape[:2], np.int64) if token_type_ids is None else token_type_ids
         x = x + ops.embed(types, p["embed_token_types"]["weight"])
-    x = x + _positions(p, spec, ids_bt, x, start, position_ids)
+    if spec.positions.kind != "unused":
+        x = x + _positions(p, spec, ids_bt, x, start, position_ids)
     return layer_norm(p["embed_norm"], x, spec.eps) if spec.embedding_norm else x
 
 

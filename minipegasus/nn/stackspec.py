@@ -11,14 +11,17 @@ class Positions:
     """Where position vectors come from.
 
     Attributes:
-        kind: ``"table"`` reads rows of ``embed_positions``; ``"computed"`` evaluates ``ops.sinusoid_rows``.
+        kind: ``"table"`` adds rows of ``embed_positions``; ``"computed"`` evaluates ``ops.sinusoid_rows``;
+            ``"unused"`` adds nothing, though there is a table (BERT with relative positions).
         rows: rows of the table, None where positions are computed and have no limit.
+        sinusoidal: a table that a file lacks is ``ops.sinusoid_table``.
         offset: table row of the first position.
         skips: id whose positions all share row ``offset - 1`` and are not counted (RoBERTa's padding), or None.
     """
 
-    kind: Literal["table", "computed"]
+    kind: Literal["table", "computed", "unused"]
     rows: int | None = None
+    sinusoidal: bool = False
     offset: int = 0
     skips: int | None = None
 
@@ -33,6 +36,7 @@ class StackSpec:
         block_pad_id: id whose embedding fills the last block of a windowed stack, where states are reported.
         staggered: odd layers move their block borders by half a block.
         relative: relative position scores of the queries (``"key"``) or of both sides (``"key_query"``).
+        one_head_mask: the head mask of self-attention is cross-attention's as well.
         scale_given: whether embeddings that the caller gives are scaled as looked-up ones are.
     """
 
@@ -59,6 +63,7 @@ class StackSpec:
     staggered: bool = False
     relative: Literal["key", "key_query"] | None = None
     cross_attention: bool = False
+    one_head_mask: bool = False
     attention_bias: bool = True
 
     @property
