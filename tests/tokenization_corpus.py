@@ -69,7 +69,9 @@ _ALPHABETS = [
     "\u2581\u200b\u00a0\u2009\ufeff\x00\x01\t\n\r ",
     "\u0915\u094d\u0937\u093f\u0e01\u0e33\u0e31\uac00\u1100\u1161\u11a8",
 ]
-_WORDS = "the man was here and <n> </s> <pad> <unk> <unk_5> <mask_1> <mask_2> [MASK] [SEP] <s> of \u2581the x".split(" ")
+_WORDS = "the man was here and <n> </s> <pad> <unk> <unk_5> <mask_1> <mask_2> [MASK] [SEP] <s> of \u2581the x".split(
+    " "
+)
 
 
 def random_texts(count: int, seed: str) -> Iterator[str]:
@@ -82,7 +84,7 @@ def random_texts(count: int, seed: str) -> Iterator[str]:
             if kind < 0.2:
                 parts.append(rng.choice(_WORDS))
             elif kind < 0.4:
-                parts.append(rng.choice(_training_lines())[: rng.randint(1, 80)])
+                parts.append(rng.choice(training_lines())[: rng.randint(1, 80)])
             elif kind < 0.9:
                 alphabet = rng.choice(_ALPHABETS)
                 parts.append("".join(rng.choice(alphabet) for _ in range(rng.randint(1, 25))))
@@ -99,7 +101,7 @@ def _scalar(rng: random.Random) -> int:
 _LINES: list[str] = []
 
 
-def _training_lines() -> list[str]:
+def training_lines() -> list[str]:
     """Documentation strings of the standard library, and the texts above: what models are trained on."""
     if not _LINES:
         modules = (argparse, asyncio, collections, io, json, random, re, string, textwrap, typing, unittest)
@@ -148,6 +150,6 @@ def train(**options: Any) -> bytes:
         settings.pop("hard_vocab_limit")
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(_training_lines()), model_writer=model, num_threads=1, minloglevel=2, **settings
+        sentence_iterator=iter(training_lines()), model_writer=model, num_threads=1, minloglevel=2, **settings
     )
     return model.getvalue()
