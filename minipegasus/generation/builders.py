@@ -141,7 +141,7 @@ def _lengths(
     if config.min_new_tokens and eos_ids is not None:
         yield MinNewTokensLengthLogitsProcessor(prompt_length, config.min_new_tokens, eos_ids)
     if prefix_function is not None:
-        yield PrefixConstrainedLogitsProcessor(prefix_function, config.num_beams // config.num_beam_groups)
+        yield PrefixConstrainedLogitsProcessor(prefix_function, max(config.num_beams // config.num_beam_groups, 1))
     if config.forced_bos_token_id is not None:
         yield ForcedBOSTokenLogitsProcessor(config.forced_bos_token_id)
     if config.forced_eos_token_id is not None and config.max_length is not None:

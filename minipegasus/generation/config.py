@@ -36,7 +36,7 @@ GENERATE_ARGUMENTS = (
 )
 
 _SAMPLING_ONLY = ("temperature", "top_p", "min_p", "typical_p", "top_k", "epsilon_cutoff", "eta_cutoff")
-_BEAMS_ONLY = ("early_stopping", "num_beam_groups", "diversity_penalty", "length_penalty")
+_BEAMS_ONLY = ("early_stopping", "num_beam_groups", "length_penalty")
 _EXTRA_OUTPUTS = ("output_attentions", "output_hidden_states", "output_scores", "output_logits")
 _UNSAVED = ("_commit_hash", "_snapshot", "compile_config")
 
@@ -375,6 +375,8 @@ def _combination_problems(config: GenerationConfig) -> list[str]:
     constrained = config.constraints is not None or config.force_words_ids is not None
     if constrained and beams == 1:
         found.append("num_beams: expected more than 1 with constraints or force_words_ids, found 1")
+    if penalty and beams == 1:
+        found.append(f"diversity_penalty: expected 0 with num_beams=1, found {penalty}")
     if beams > 1 and constrained:
         if config.do_sample:
             found.append("do_sample: expected False with constraints or force_words_ids, found True")

@@ -153,7 +153,8 @@ def prepare_task(
         inputs=prepared.model,
         output_attentions=config.output_attentions,
         output_hidden_states=config.output_hidden_states,
-        use_cache=config.use_cache,
+        # Without a cache there would be no way to tell the embeddings' positions from those of new ids.
+        use_cache=config.use_cache or prepared.embedded_length is not None,
     )
     return Task(
         config=config,

@@ -114,5 +114,5 @@ class GenerativeModel(Protocol):
         * every other model keyword, untouched.
 
         ``use_cache=False`` allows the decoding to recompute everything in each step; the numbers are the
-        same.
+        same. It does not come with a decoder-only model's ``inputs_embeds``.
         """
