@@ -23,7 +23,8 @@ _HOMES: dict[str, str] = {
             "AutoModel AutoModelForCausalLM AutoModelForQuestionAnswering AutoModelForSeq2SeqLM "
             "AutoModelForSequenceClassification "
             "BertGenerationDecoder BertGenerationEncoder BertLMHeadModel BertModel "
-            "BigBirdPegasusForCausalLM BigBirdPegasusForConditionalGeneration BigBirdPegasusModel "
+            "BigBirdPegasusForCausalLM BigBirdPegasusForConditionalGeneration "
+            "BigBirdPegasusForQuestionAnswering BigBirdPegasusForSequenceClassification BigBirdPegasusModel "
             "EncoderDecoderModel PegasusForCausalLM PegasusForConditionalGeneration PegasusModel "
             "PegasusXForConditionalGeneration PegasusXModel RobertaForCausalLM RobertaModel"
         ),

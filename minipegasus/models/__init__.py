@@ -12,6 +12,8 @@ from .bert_generation import BertGenerationDecoder, BertGenerationEncoder
 from .bigbird_pegasus import (
     BigBirdPegasusForCausalLM,
     BigBirdPegasusForConditionalGeneration,
+    BigBirdPegasusForQuestionAnswering,
+    BigBirdPegasusForSequenceClassification,
     BigBirdPegasusModel,
 )
 from .configs import (
@@ -45,6 +47,8 @@ __all__ = [
     "BigBirdPegasusConfig",
     "BigBirdPegasusForCausalLM",
     "BigBirdPegasusForConditionalGeneration",
+    "BigBirdPegasusForQuestionAnswering",
+    "BigBirdPegasusForSequenceClassification",
     "BigBirdPegasusModel",
     "EncoderDecoderConfig",
     "EncoderDecoderModel",

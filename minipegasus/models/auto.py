@@ -14,6 +14,8 @@ from .bert_generation import BertGenerationDecoder, BertGenerationEncoder
 from .bigbird_pegasus import (
     BigBirdPegasusForCausalLM,
     BigBirdPegasusForConditionalGeneration,
+    BigBirdPegasusForQuestionAnswering,
+    BigBirdPegasusForSequenceClassification,
     BigBirdPegasusModel,
 )
 from .configs import read_config
@@ -132,10 +134,10 @@ class AutoModelForCausalLM(_AutoClass):
 class AutoModelForSequenceClassification(_AutoClass):
     """A model that gives a text a label, several labels or a number."""
 
-    classes = ()
+    classes = (BigBirdPegasusForSequenceClassification,)
 
 
 class AutoModelForQuestionAnswering(_AutoClass):
     """A model that finds the span of a text that answers a question."""
 
-    classes = ()
+    classes = (BigBirdPegasusForQuestionAnswering,)

@@ -2,9 +2,16 @@
 
 from ..families.bigbird_pegasus import BIGBIRD_PEGASUS
 from .causal import CausalLM
+from .heads import QuestionAnswering, SequenceClassification
 from .seq2seq import ConditionalGeneration, Seq2SeqModel
 
-__all__ = ["BigBirdPegasusForCausalLM", "BigBirdPegasusForConditionalGeneration", "BigBirdPegasusModel"]
+__all__ = [
+    "BigBirdPegasusForCausalLM",
+    "BigBirdPegasusForConditionalGeneration",
+    "BigBirdPegasusForQuestionAnswering",
+    "BigBirdPegasusForSequenceClassification",
+    "BigBirdPegasusModel",
+]
 
 
 class BigBirdPegasusModel(Seq2SeqModel):
@@ -16,6 +23,36 @@ class BigBirdPegasusModel(Seq2SeqModel):
 
 class BigBirdPegasusForConditionalGeneration(ConditionalGeneration):
     """BigBird-Pegasus with its vocabulary head."""
+
+    family = BIGBIRD_PEGASUS
+    shifts_inputs = True
+
+
+class BigBirdPegasusForSequenceClassification(SequenceClassification):
+    """BigBird-Pegasus with a classification head.
+
+    >>> from minipegasus import BigBirdPegasusConfig
+    >>> config = BigBirdPegasusConfig(vocab_size=20, d_model=8, encoder_layers=1, decoder_layers=1, num_labels=3,
+    ...     encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=8, decoder_ffn_dim=8)
+    >>> out = BigBirdPegasusForSequenceClassification(config)(input_ids=[[5, 6, 1]], labels=[2])
+    >>> out.logits.shape, out.loss.shape
+    ((1, 3), ())
+    """
+
+    family = BIGBIRD_PEGASUS
+    shifts_inputs = True
+
+
+class BigBirdPegasusForQuestionAnswering(QuestionAnswering):
+    """BigBird-Pegasus with a span head. Its configuration's ``num_labels`` is 2.
+
+    >>> from minipegasus import BigBirdPegasusConfig
+    >>> config = BigBirdPegasusConfig(vocab_size=20, d_model=8, encoder_layers=1, decoder_layers=1,
+    ...     encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=8, decoder_ffn_dim=8)
+    >>> out = BigBirdPegasusForQuestionAnswering(config)(input_ids=[[5, 6, 1]], start_positions=[0], end_positions=[1])
+    >>> out.start_logits.shape, out.end_logits.shape, out.loss.shape
+    ((1, 3), (1, 3), ())
+    """
 
     family = BIGBIRD_PEGASUS
     shifts_inputs = True

@@ -176,7 +176,14 @@ class PreTrainedModel:
         self._resize({"vocab_size": vocab_size}, seed)
 
     def resize_position_embeddings(self, max_position_embeddings: int, seed: int = 0) -> None:
-        """Cut or extend the position tables; sinusoids are computed anew."""
+        """Cut or extend the position tables; sinusoids are computed anew.
+
+        Raises:
+            InputError: this family computes its positions and has no table.
+        """
+        if not any(name.endswith("embed_positions.weight") for name in self._weights):
+            found = f"{type(self).__name__}, which computes positions of any length"
+            raise InputError(f"resize_position_embeddings: expected a model with a position table, found {found}")
         self._resize({"max_position_embeddings": max_position_embeddings}, seed)
 
     def _resize(self, changes: dict[str, int], seed: int) -> None:

@@ -7,7 +7,7 @@ from ..arrays import FloatArray
 from .layers import layer_norm, linear
 from .params import Params
 
-__all__ = ["first_pooled", "vocabulary_logits"]
+__all__ = ["class_logits", "first_pooled", "span_logits", "vocabulary_logits"]
 
 
 def vocabulary_logits(p: Params, x: FloatArray, transform: str | None, eps: float) -> FloatArray:
@@ -27,3 +27,14 @@ def vocabulary_logits(p: Params, x: FloatArray, transform: str | None, eps: floa
 def first_pooled(p: Params, x_btm: FloatArray) -> FloatArray:
     """Return ``tanh(dense(x))`` of the first position, ``[b, m]``."""
     return p.record(linear(p["dense"], np.ascontiguousarray(x_btm[:, 0]), "tanh"))
+
+
+def class_logits(p: Params, x_bm: FloatArray) -> FloatArray:
+    """Return class logits ``[b, labels]`` of one state per row: a dense layer, tanh, a projection."""
+    return p.record(linear(p["out_proj"], linear(p["dense"], x_bm, "tanh")))
+
+
+def span_logits(p: Params, x_btm: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the logits ``[b, t]`` of a span's start and of its end."""
+    logits = linear(p, x_btm)
+    return logits[..., 0].copy(), logits[..., 1].copy()

@@ -52,16 +52,11 @@ def of_hidden_queries(
 
 
 def _hidden_from_hidden(pattern: Pattern, block: int, plan: int) -> BoolArray:
-    """Return which listed keys of a block belong to its window or are random, bool ``[nk]``; global ones do not."""
-    ranges, last = pattern.listed(block, plan), pattern.blocks - 1
-    if block in (0, last):
-        listed = [False]
-    elif block in (1, last - 1):
-        # The window touches a global block and is one range with it.
-        listed = [False, False] + [True] * (len(ranges) - 2)
-    else:
-        listed = [False, True, False] + [True] * (len(ranges) - 3)
-    return np.repeat(listed, ranges[:, 1] - ranges[:, 0])
+    """Return which listed keys of a block belong to its window or are random, bool ``[nk]``: all but first and last."""
+    ranges = pattern.listed(block, plan)
+    between = np.ones(len(ranges), bool)
+    between[[0, -1]] = False
+    return np.repeat(between, ranges[:, 1] - ranges[:, 0])
 
 
 def local_and_global(
