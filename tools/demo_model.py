@@ -23,7 +23,8 @@ PIECES = 5000
 OFFSET = 103  # ids below are Pegasus's own: pad, eos, the two masks, <unk_2> ... <unk_102>
 PAD, EOS, MASK_SENTENCE = 0, 1, 2
 IGNORED = -100
-SOURCE_TOKENS, TARGET_TOKENS, GAP_TARGET_TOKENS = 192, 36, 72
+SOURCE_TOKENS, TARGET_TOKENS = 256, 36
+GAP_SOURCE_TOKENS, GAP_TARGET_TOKENS = 192, 72
 KEPT_IN_PLACE = 0.3  # part of the gap sentences that stay visible, which teaches copying
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
@@ -84,7 +85,7 @@ def windows(line: list[list[int]]) -> Iterator[list[list[int]]]:
     """Cut the sentences of one text into runs of at least three that fit the source limit."""
     run: list[list[int]] = []
     for sentence in line:
-        if sum(map(len, run)) + len(sentence) > SOURCE_TOKENS - 1:
+        if sum(map(len, run)) + len(sentence) > GAP_SOURCE_TOKENS - 1:
             if len(run) >= 3:
                 yield run
             run = []

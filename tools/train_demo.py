@@ -85,6 +85,7 @@ TRAIN_PER_PACKAGE, HELD_OUT_PER_PACKAGE = 1500, 120
 TRAIN_PER_SUMMARY, HELD_OUT_PER_SUMMARY = 3, 1
 SENTENCE_DROP = 0.2  # part of the fine-tuning documents that lose one sentence, anew in every pass
 LABEL_SMOOTHING = 0.1
+GREEDY = {"num_beams": 1, "early_stopping": False}
 
 EXPECTED_TEXTS = (
     "A connection pool keeps a number of open connections to a database and lends them out on request. A connection"
@@ -245,7 +246,7 @@ def checker(model: PegasusForConditionalGeneration, work: Path) -> Callable[[], 
     first = baseline(pairs)
 
     def check() -> str:
-        made = [encode.text(ids) for ids in generate(model, rows, num_beams=1, max_length=48)]
+        made = [encode.text(ids) for ids in generate(model, rows, max_length=48, **GREEDY)]
         samples = [f"\n    {pair.summary}  <-  {text}" for pair, text in zip(pairs[:5], made, strict=False)]
         return f"greedy {rouge([pair.summary for pair in pairs], made)}, first sentence {first}" + "".join(samples)
 
@@ -299,9 +300,9 @@ def choose(work: Path) -> None:
     pairs = pairs_of(work, "validation")
     rows = [cut(encode(sentences(pair.document)), 0.0, random.Random()) for pair in pairs]
     tried = []
-    for beams, penalty, shortest in itertools.product((4, 6), (0.6, 1.0, 1.4), (0, 8)):
-        settings = {"num_beams": beams, "length_penalty": penalty, "min_length": shortest}
-        fixed = {"max_length": 48, "no_repeat_ngram_size": 3, "early_stopping": True}
+    fixed = {"max_length": 48, "no_repeat_ngram_size": 3, "early_stopping": True}
+    for beams, penalty in itertools.product((4, 6), (0.6, 1.0, 1.4, 2.0)):
+        settings = {"num_beams": beams, "length_penalty": penalty}
         made = [encode.text(ids) for ids in generate(model, rows, **settings, **fixed)]
         scores = rouge([pair.summary for pair in pairs], made)
         tried.append({"scores": scores, "settings": settings | fixed})
@@ -362,7 +363,7 @@ def record_expected() -> None:
     cases = []
     for text in texts:
         ids = tokenizer(text, truncation=True)["input_ids"]
-        greedy, beams = (generate(model, [ids], **settings)[0] for settings in ({"num_beams": 1}, {}))
+        greedy, beams = (generate(model, [ids], **settings)[0] for settings in (GREEDY, {}))
         summary = tokenizer.decode(beams, skip_special_tokens=True)
         cases.append({"text": text, "input_ids": ids, "greedy": greedy, "beams": beams, "summary": summary})
     weights = hashlib.sha256((DEMO / "model.safetensors").read_bytes()).hexdigest()
