@@ -115,11 +115,11 @@ VEC void span_scores(const mp_attention_args *a, const query *queries, int64_t n
             int rows = DOT_ROWS == 4 && n > 1 ? 4 : 1;
             for (int r = 0; r < rows; r++) x[r] = queries[i + r < n ? i + r : n - 1].q;
             if (stored == 4 && i + rows <= n) { /* the common case writes in place */
-                if (rows == 4) dot_tile(4, x, k, width, WEIGHT_F32, to + i * stride, stride);
-                else dot_tile(1, x, k, width, WEIGHT_F32, to + i * stride, stride);
+                if (rows == 4) dot_tile(4, x, k, width, WEIGHT_F32, NULL, 0, to + i * stride, stride);
+                else dot_tile(1, x, k, width, WEIGHT_F32, NULL, 0, to + i * stride, stride);
             } else {
-                if (rows == 4) dot_tile(4, x, k, width, WEIGHT_F32, tile, 4);
-                else dot_tile(1, x, k, width, WEIGHT_F32, tile, 4);
+                if (rows == 4) dot_tile(4, x, k, width, WEIGHT_F32, NULL, 0, tile, 4);
+                else dot_tile(1, x, k, width, WEIGHT_F32, NULL, 0, tile, 4);
                 for (int r = 0; r < rows && i + r < n; r++)
                     memcpy(to + (i + r) * stride, tile + 4 * r, (size_t)stored * sizeof(float));
             }

@@ -13,21 +13,23 @@
 #include "rows.h"
 
 #define PACK_COLUMNS (PACK_VECS * 16)
-#define DIRECT_COLUMNS 64 /* outputs per unit of the direct path */
-#ifndef DIRECT_MAX_ROWS
-#define DIRECT_MAX_ROWS 24
-#endif
+#define DIRECT_ROWS 8             /* rows of x that stay in the first-level cache while a unit's weights pass */
+#define DIRECT_WEIGHTS 65536      /* weights of a unit, which stay in the second-level cache for further rows */
+#define PREFETCH_STEPS 16
 #define PACKED_X_BYTES ((int64_t)8 << 20)
 
-/* Dot products of `rows` rows of x with four rows of w: out[r * stride + c]. */
-VEC void dot_tile(int rows, const float *const *x, const void *const *w, int64_t inner, int kind, float *out,
-                  int64_t stride) {
+/* Dot products of `rows` rows of x with four rows of w: out[r * stride + c]. Meanwhile the first `fetched` rows of
+ * `fetch`, as long as those of w, are brought into the cache. */
+VEC void dot_tile(int rows, const float *const *x, const void *const *w, int64_t inner, int kind,
+                  const char *const *fetch, int fetched, float *out, int64_t stride) {
     vf sums[16];
     int64_t k = 0;
     for (int i = 0; i < rows * 4; i++) sums[i] = vzero();
     for (; k + 16 <= inner; k += 16) {
         vf w0 = load_weights(w[0], k, 16, kind), w1 = load_weights(w[1], k, 16, kind);
         vf w2 = load_weights(w[2], k, 16, kind), w3 = load_weights(w[3], k, 16, kind);
+        if (kind == WEIGHT_F32 || k % 32 == 0)
+            for (int c = 0; c < fetched; c++) __builtin_prefetch(fetch[c] + k * (kind == WEIGHT_F32 ? 4 : 2));
         for (int r = 0; r < rows; r++) {
             vf a = vload(x[r] + k);
             sums[4 * r] = vfma(a, w0, sums[4 * r]), sums[4 * r + 1] = vfma(a, w1, sums[4 * r + 1]);
@@ -39,7 +41,7 @@ VEC void dot_tile(int rows, const float *const *x, const void *const *w, int64_t
             vf b = load_weights(w[c], k, inner - k, kind);
             for (int r = 0; r < rows; r++) sums[4 * r + c] = vfma(vload_n(x[r] + k, inner - k), b, sums[4 * r + c]);
         }
-    if (rows == 4) vsum16(sums, out, stride);
+    if (rows == 4) vsum16(sums, out, stride); /* a constant, once inlined */
     else
         for (int r = 0; r < rows; r++)
             vsum4(sums[4 * r], sums[4 * r + 1], sums[4 * r + 2], sums[4 * r + 3], out + r * stride);
@@ -54,37 +56,87 @@ static void finish(float *out, int64_t n, const float *bias, int activation) {
 
 /* ---- direct ---- */
 
-VEC void direct_columns(const mp_linear_args *a, int64_t first, int64_t last, int kind) {
-    size_t row_bytes = (size_t)a->inner * (kind == WEIGHT_F32 ? 4 : 2);
+typedef struct {
+    const mp_linear_args *a;
+    const float *x; /* rows of `stride` floats */
+    int64_t stride, columns;
+} direct_args;
+
+/* Rows in one pass over four outputs. Two passes at least, where there are two rows: one works on the weights that the
+ * other has fetched. */
+VEC int64_t rows_per_pass(int64_t rows) { return DOT_ROWS == 1 || rows <= 2 ? 1 : rows <= 4 ? 2 : 4; }
+
+/* One tile. The `passes` over the same four outputs share the fetching of the next four. */
+VEC void direct_tile(int rows, const float *const *x, const void *const *w, int64_t inner, int kind, int64_t pass,
+                     int64_t passes, float *out, int64_t stride) {
+    const char *next[2];
+    int64_t row_bytes = inner * (kind == WEIGHT_F32 ? 4 : 2), share = passes == 2 || passes == 3 ? 2 : 1;
+    for (int c = 0; c < 2; c++) next[c] = (const char *)w[(pass * share + c) % 4] + 4 * row_bytes;
+    if (pass * share >= 4) dot_tile(rows, x, w, inner, kind, next, 0, out, stride);
+    else if (share == 2) dot_tile(rows, x, w, inner, kind, next, 2, out, stride);
+    else dot_tile(rows, x, w, inner, kind, next, 1, out, stride);
+}
+
+VEC void direct_rows(const direct_args *p, int64_t first_row, int64_t rows, int64_t first, int64_t last, int kind) {
+    const mp_linear_args *a = p->a;
+    int64_t row_bytes = a->inner * (kind == WEIGHT_F32 ? 4 : 2), step = rows_per_pass(rows);
+    int64_t passes = (rows + step - 1) / step;
     for (int64_t j = first; j < last; j += 4) {
         const void *w[4];
-        for (int c = 0; c < 4; c++) /* past the end: the last one again, not stored */
-            w[c] = (const char *)a->weight + (size_t)(j + c < last ? j + c : last - 1) * row_bytes;
-        for (int64_t r = 0; r < a->rows;) {
+        int64_t columns = last - j < 4 ? last - j : 4;
+        for (int64_t c = 0; c < 4; c++) /* past the end: the last one again, not stored; rows likewise */
+            w[c] = (const char *)a->weight + (j + (c < columns ? c : columns - 1)) * row_bytes;
+        for (int64_t pass = 0; pass < passes; pass++) {
+            int64_t done = pass * step, now = rows - done < step ? rows - done : step;
             const float *x[4];
-            float tile[16];
-            int rows = DOT_ROWS == 4 && r + 4 <= a->rows ? 4 : 1;
-            for (int i = 0; i < rows; i++) x[i] = a->x + (r + i) * a->inner;
-            if (rows == 4) dot_tile(4, x, w, a->inner, kind, tile, 4);
-            else dot_tile(1, x, w, a->inner, kind, tile, 4);
-            for (int i = 0; i < rows; i++, r++)
-                memcpy(a->out + r * a->outer + j, tile + 4 * i, (size_t)(last - j < 4 ? last - j : 4) * 4);
+            float edge[16], *to = a->out + (first_row + done) * a->outer + j, *out = to;
+            int64_t stride = a->outer;
+            if (columns < 4 || now == 3 || (now == 2 && step == 4)) out = edge, stride = 4;
+            for (int64_t i = 0; i < 4; i++) x[i] = p->x + (first_row + done + (i < now ? i : now - 1)) * p->stride;
+            if (now == 1) direct_tile(1, x, w, a->inner, kind, pass, passes, out, stride);
+            else if (step == 2) direct_tile(2, x, w, a->inner, kind, pass, passes, out, stride);
+            else direct_tile(4, x, w, a->inner, kind, pass, passes, out, stride);
+            if (out == edge)
+                for (int64_t i = 0; i < now; i++) memcpy(to + i * a->outer, edge + 4 * i, (size_t)columns * 4);
         }
     }
+}
+
+VEC void direct_columns(const direct_args *p, int64_t first, int64_t last, int kind) {
+    const mp_linear_args *a = p->a;
+    for (int64_t r = 0; r < a->rows; r += DIRECT_ROWS)
+        direct_rows(p, r, a->rows - r < DIRECT_ROWS ? a->rows - r : DIRECT_ROWS, first, last, kind);
     for (int64_t r = 0; r < a->rows; r++)
         finish(a->out + r * a->outer + first, last - first, a->bias ? a->bias + first : NULL, a->activation);
 }
 
 static void direct_unit(void *args, int64_t unit, void *scratch) {
-    const mp_linear_args *a = args;
+    const direct_args *p = args;
     (void)scratch;
-    int64_t first = unit * DIRECT_COLUMNS;
-    int64_t last = first + DIRECT_COLUMNS < a->outer ? first + DIRECT_COLUMNS : a->outer;
-    switch (a->kind) {
-    case WEIGHT_F32: direct_columns(a, first, last, WEIGHT_F32); break;
-    case WEIGHT_F16: direct_columns(a, first, last, WEIGHT_F16); break;
-    default: direct_columns(a, first, last, WEIGHT_BF16);
+    int64_t first = unit * p->columns, last = first + p->columns < p->a->outer ? first + p->columns : p->a->outer;
+    switch (p->a->kind) {
+    case WEIGHT_F32: direct_columns(p, first, last, WEIGHT_F32); break;
+    case WEIGHT_F16: direct_columns(p, first, last, WEIGHT_F16); break;
+    default: direct_columns(p, first, last, WEIGHT_BF16);
     }
+}
+
+static int direct_linear(const mp_linear_args *a) {
+    /* Rows of x stand a line further apart than a power of two, or they would share the same few cache sets. */
+    direct_args p = {.a = a, .x = a->x, .stride = a->inner};
+    int64_t padded = (a->inner + 15) / 16 * 16 + 16;
+    p.columns = DIRECT_WEIGHTS / (a->inner + 1) / 16 * 16 + 16;
+    mp_job *job = mp_begin(a->rows > 1 ? (size_t)(a->rows * padded) * sizeof(float) : 0, 0);
+    if (!job) return -1;
+    if (a->rows > 1) {
+        float *copy = mp_shared(job);
+        for (int64_t r = 0; r < a->rows; r++)
+            memcpy(copy + r * padded, a->x + r * a->inner, (size_t)a->inner * sizeof(float));
+        p.x = copy, p.stride = padded;
+    }
+    mp_run(job, direct_unit, &p, (a->outer + p.columns - 1) / p.columns);
+    mp_end(job);
+    return 0;
 }
 
 /* ---- packed ---- */
@@ -97,8 +149,12 @@ typedef struct {
     float *packed_x;
 } packed_args;
 
-/* A panel holds, for lane l and step k, `width` values side by side: panel[l * lane + k * width]. The last store of a
- * lane may run over into the padding, which is why there is a spare line. */
+/* Lanes stand in bit-reversed order, so that the partner of each sum in the tree of N1 is the last one computed before
+ * it and a stack of four tiles suffices. */
+static const int lane_order[16] = {0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15};
+
+/* A panel holds, for lane l and step k, `width` values side by side: panel[lane_order[l] * lane + k * width]. The last
+ * store of a lane may run over into the padding, which is why there is a spare line. */
 static void pack_x(void *args, int64_t unit, void *scratch) {
     const packed_args *p = args;
     const mp_linear_args *a = p->a;
@@ -111,7 +167,7 @@ static void pack_x(void *args, int64_t unit, void *scratch) {
             r[i] = i < PACK_ROWS && first + i < last
                        ? vload_up_to(a->x + (first + i) * a->inner + k * 16, a->inner - k * 16) : vzero();
         vtranspose(r);
-        for (int l = 0; l < 16; l++) vstore(panel + l * p->x_lane + k * PACK_ROWS, r[l]);
+        for (int l = 0; l < 16; l++) vstore(panel + lane_order[l] * p->x_lane + k * PACK_ROWS, r[l]);
     }
 }
 
@@ -122,23 +178,27 @@ VEC void pack_w(const packed_args *p, int64_t first, float *panel, int kind) {
         for (int v = 0; v < PACK_VECS; v++) {
             vf r[16];
             int64_t column = first + v * 16;
+            if (k % 4 == 0) /* sixteen rows at once are more streams than the hardware follows */
+                for (int i = 0; i < 16 && column + i < a->outer; i++)
+                    for (size_t line = 0; line < 256; line += 64)
+                        __builtin_prefetch((const char *)a->weight + (size_t)(column + i) * row_bytes +
+                                           (size_t)k * (kind == WEIGHT_F32 ? 64 : 32) + 512 + line);
             for (int i = 0; i < 16; i++)
                 r[i] = column + i < a->outer ? load_weights((const char *)a->weight + (size_t)(column + i) * row_bytes,
                                                             k * 16, a->inner - k * 16, kind) : vzero();
             vtranspose(r);
-            for (int l = 0; l < 16; l++) vstore(panel + l * p->w_lane + k * PACK_COLUMNS + v * 16, r[l]);
+            for (int l = 0; l < 16; l++)
+                vstore(panel + lane_order[l] * p->w_lane + k * PACK_COLUMNS + v * 16, r[l]);
         }
 }
 
-/* One tile of outputs. Lanes are visited in bit-reversed order (0, 8, 4, 12, ...), so that the partner of each sum in
- * the tree of N1 is the last one pushed. */
+/* One tile of outputs: each pass sums one lane, then joins what the tree of N1 joins so far. */
 static void packed_tile(const float *x, const float *w, int64_t steps, int64_t x_lane, int64_t w_lane, float *stack,
                         float *out) {
-    static const int order[16] = {0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15};
     const int64_t size = PACK_ROWS * PACK_COLUMNS;
     for (int pass = 0; pass < 16; pass++) {
         vf sums[PACK_ROWS][PACK_VECS];
-        const float *xs = x + order[pass] * x_lane, *ws = w + order[pass] * w_lane;
+        const float *xs = x + pass * x_lane, *ws = w + pass * w_lane;
 #pragma GCC unroll 16
         for (int i = 0; i < PACK_ROWS; i++)
 #pragma GCC unroll 2
@@ -153,6 +213,9 @@ static void packed_tile(const float *x, const float *w, int64_t steps, int64_t x
 #pragma GCC unroll 2
                 for (int v = 0; v < PACK_VECS; v++) sums[i][v] = vfma(value, b[v], sums[i][v]);
             }
+            __builtin_prefetch(xs + PREFETCH_STEPS * PACK_ROWS);
+#pragma GCC unroll 2
+            for (int v = 0; v < PACK_VECS; v++) __builtin_prefetch(ws + PREFETCH_STEPS * PACK_COLUMNS + v * 16);
             xs += PACK_ROWS, ws += PACK_COLUMNS;
         }
         for (int bits = pass; bits & 1; bits >>= 1) {
@@ -218,12 +281,7 @@ static int packed_linear(const mp_linear_args *a) {
 
 static int linear(const mp_linear_args *a) {
     if (!a->rows || !a->outer) return 0;
-    if (a->rows > DIRECT_MAX_ROWS) return packed_linear(a);
-    mp_job *job = mp_begin(0, 0);
-    if (!job) return -1;
-    mp_run(job, direct_unit, (void *)a, (a->outer + DIRECT_COLUMNS - 1) / DIRECT_COLUMNS);
-    mp_end(job);
-    return 0;
+    return a->rows > DIRECT_MAX_ROWS ? packed_linear(a) : direct_linear(a);
 }
 
 #endif

@@ -3,10 +3,11 @@
 
 #define MP_ISA_NAME "avx2"
 #define MP_TABLE mp_table_avx2
-/* Register tiles: see linear.h (PACK_*) and dot.h (DOT_*); 16 registers. */
+/* Register tiles: see linear.h and attention.h; 16 registers. */
 #define PACK_ROWS 6
 #define PACK_VECS 1
 #define DOT_ROWS 1
+#define DIRECT_MAX_ROWS 24
 #define VALUE_ROWS 6
 #define VALUE_VECS 1
 

@@ -3,10 +3,11 @@
 
 #define MP_ISA_NAME "avx512"
 #define MP_TABLE mp_table_avx512
-/* Register tiles: see linear.h (PACK_*) and dot.h (DOT_*); 32 registers. */
+/* Register tiles: see linear.h and attention.h; 32 registers. */
 #define PACK_ROWS 14
 #define PACK_VECS 2
 #define DOT_ROWS 4
+#define DIRECT_MAX_ROWS 80
 #define VALUE_ROWS 6
 #define VALUE_VECS 4
 
