@@ -12,7 +12,7 @@ from ..errors import CheckpointError, listing
 from ..families.family import Layout, Weight
 from .checkpoint import Checkpoint
 
-__all__ = ["LoadReport", "initial", "load_weights"]
+__all__ = ["LoadReport", "Match", "initial", "load_weights", "match"]
 
 # Names that old BERT files use; only with this capital spelling, as in the reference.
 _OLD_NAMES = (
@@ -40,6 +40,50 @@ class LoadReport:
     conflicting: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Match:
+    """Which tensor holds each weight of a class: known from the headers alone.
+
+    Attributes:
+        found: our name -> the file's name.
+        absent: weights that no tensor holds, or only one of another shape.
+        copies: the file's name -> the other names under which the file has the same weight (tied names).
+        report: how it went, but for :attr:`LoadReport.conflicting`, which needs a look at the values.
+    """
+
+    found: dict[str, str]
+    absent: dict[str, Weight]
+    copies: dict[str, list[str]]
+    report: LoadReport
+
+
+def match(checkpoint: Checkpoint, layout: Layout) -> Match:
+    """Find the weights of a class in a checkpoint, without reading any."""
+    here, unexpected = _class_names(checkpoint, layout)
+    result = Match({}, {}, {}, LoadReport(unexpected=unexpected))
+    used: set[str] = set()
+    for name, weight in layout.weights.items():
+        present = [source for source in weight.sources if source in here]
+        used.update(present)
+        if not present:
+            result.absent[name] = weight
+            if not weight.silent and weight.saved_as not in result.report.missing:
+                result.report.missing.append(weight.saved_as)
+            continue
+        stored, *others = (here[source] for source in present)
+        shape = checkpoint.info[stored].shape
+        if tuple(shape) != weight.shape:
+            problem = f"{stored}: expected shape {list(weight.shape)}, found {list(shape)}"
+            if problem not in result.report.mismatched:
+                result.report.mismatched.append(problem)
+            result.absent[name] = weight
+            continue
+        result.found[name] = stored
+        result.copies[stored] = others
+    unexpected.extend(original for name, original in here.items() if name not in used and not _BUFFERS.search(name))
+    return result
+
+
 def load_weights(
     checkpoint: Checkpoint, layout: Layout, std: float, seed: int, ignore_mismatched_sizes: bool = False
 ) -> tuple[dict[str, FloatArray], LoadReport]:
@@ -51,40 +95,20 @@ def load_weights(
     Raises:
         CheckpointError: shapes differ (all of them are named), unless ``ignore_mismatched_sizes``.
     """
-    here, unexpected = _class_names(checkpoint, layout)
-    report = LoadReport(unexpected=unexpected)
-    used: set[str] = set()
-    found: dict[str, str] = {}
-    absent: dict[str, Weight] = {}
-    for name, weight in layout.weights.items():
-        present = [source for source in weight.sources if source in here]
-        used.update(present)
-        if not present:
-            absent[name] = weight
-            if not weight.silent:
-                report.missing.append(weight.saved_as)
-            continue
-        stored = [here[source] for source in present]
-        shape = checkpoint.info[stored[0]].shape
-        if tuple(shape) != weight.shape:
-            report.mismatched.append(f"{stored[0]}: expected shape {list(weight.shape)}, found {list(shape)}")
-            absent[name] = weight
-            continue
-        found[name] = stored[0]
-        report.conflicting.extend(
-            f"{other}: differs from {stored[0]}, which is used for both"
-            for other in stored[1:]
-            if not checkpoint.same(stored[0], other)
-        )
+    matched = match(checkpoint, layout)
+    report = matched.report
     if report.mismatched and not ignore_mismatched_sizes:
         raise CheckpointError(listing(f"{checkpoint.folder}: tensors of another shape", report.mismatched))
-    report.unexpected.extend(
-        original for name, original in here.items() if name not in used and not _BUFFERS.search(name)
+    report.conflicting.extend(
+        f"{other}: differs from {stored}, which is used for both"
+        for stored, others in matched.copies.items()
+        for other in others
+        if not checkpoint.same(stored, other)
     )
     # Tied names share one array.
-    arrays: dict[str, Array] = {stored: checkpoint.array(stored) for stored in set(found.values())}
-    weights = {name: arrays[stored] for name, stored in found.items()}
-    weights |= initial(absent, checkpoint.dtype, std, seed)
+    arrays: dict[str, Array] = {stored: checkpoint.array(stored) for stored in matched.copies}
+    weights = {name: arrays[stored] for name, stored in matched.found.items()}
+    weights |= initial(matched.absent, checkpoint.dtype, std, seed)
     return {name: weights[name] for name in layout.weights}, report
 
 
