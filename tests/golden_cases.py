@@ -31,13 +31,13 @@ def case_id(path: Path) -> str:
     return path.relative_to(GOLDEN).with_suffix("").as_posix().replace("/cases", "")
 
 
-def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Return what the case says about itself, its inputs and its outputs."""
+def read(path: Path, prefix: str = "output.") -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return what the case says about itself, its inputs and its outputs (the tensors named with ``prefix``)."""
     with safetensors.safe_open(path, "numpy") as file:
         about = json.loads(file.metadata()["golden"])
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     inputs = {n.removeprefix("input."): a for n, a in arrays.items() if n.startswith("input.")}
-    outputs = {n.removeprefix("output."): a for n, a in arrays.items() if n.startswith("output.")}
+    outputs = {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
     return about, inputs, outputs
 
 
@@ -88,7 +88,9 @@ def compare(name: str, expected: np.ndarray, found: np.ndarray, dtype: str, erro
     if expected.shape != found.shape:
         return [f"{name}: expected shape {expected.shape}, found {found.shape}"]
     if expected.dtype.kind in "iub":
-        return [] if np.array_equal(expected, found) else [f"{name}: expected {expected.tolist()}, found {found.tolist()}"]
+        return (
+            [] if np.array_equal(expected, found) else [f"{name}: expected {expected.tolist()}, found {found.tolist()}"]
+        )
     finite = np.isfinite(expected)
     if not np.array_equal(expected[~finite], found[~finite], equal_nan=True):
         return [f"{name}: infinities or NaN differ"]

@@ -1,6 +1,7 @@
 """What every public model class has: construction, loading, saving, generation, and a look at its weights."""
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -12,7 +13,7 @@ from ..checkpoints.checkpoint import open_checkpoint
 from ..checkpoints.folder import resolve_folder
 from ..checkpoints.loading import LoadReport, initial, load_weights
 from ..checkpoints.save import save_checkpoint
-from ..errors import ConfigError, InputError
+from ..errors import ConfigError, InputError, listing
 from ..families.config import Config
 from ..families.family import Family, Layout, Role
 from ..generation.config import GenerationConfig
@@ -154,6 +155,28 @@ class PreTrainedModel:
     def state_dict(self) -> dict[str, FloatArray]:
         """Return every weight under the checkpoint's names, aliases left out; the arrays are read-only views."""
         return {w.saved_as: self._weights[name] for name, w in self._layout.weights.items()}
+
+    def load_state_dict(self, tensors: Mapping[str, npt.ArrayLike]) -> None:
+        """Replace every weight; ``tensors`` has the names that :meth:`state_dict` gives, floats of any dtype.
+
+        Raises:
+            InputError: names are missing or unknown, or shapes differ; all of them are named, nothing is replaced.
+        """
+        layout = self._layout.weights
+        expected = {w.saved_as: w.shape for w in layout.values()}
+        problems = [f"{name}: missing" for name in expected if name not in tensors]
+        problems += [f"{name}: not a weight of this class" for name in tensors if name not in expected]
+        problems += [
+            f"{name}: expected shape {list(shape)}, found {list(np.shape(tensors[name]))}"
+            for name, shape in expected.items()
+            if name in tensors and np.shape(tensors[name]) != shape
+        ]
+        if problems:
+            raise InputError(listing(f"{type(self).__name__}.load_state_dict: {len(problems)} problem(s)", problems))
+        arrays = {name: np.array(tensors[name], self.dtype) for name in expected}
+        for array in arrays.values():
+            array.flags.writeable = False
+        self._set_weights({name: arrays[weight.saved_as] for name, weight in layout.items()})
 
     def num_parameters(self) -> int:
         """Return the number of distinct weights."""

@@ -1,5 +1,7 @@
 """Training losses, for checking ports: means over what is not ignored, computed in the logits' dtype."""
 
+import math
+
 import numpy as np
 
 from .. import ops
@@ -25,16 +27,21 @@ def cross_entropy(
     count = len(kept) if divisor is None else divisor
     picked = ops.log_softmax(logits_nv[kept])[np.arange(len(kept)), labels_n[kept]] if len(kept) else np.zeros(0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(-picked.sum(dtype=np.float64) / np.float64(count), logits_nv.dtype)
+        return np.asarray(-math.fsum(picked) / np.float64(count), logits_nv.dtype)
 
 
 def mean_squared_error(values: FloatArray, targets: FloatArray) -> FloatArray:
     """Return the mean of the squared differences."""
-    return np.asarray(np.mean((values - targets) ** 2), values.dtype)
+    return _mean((values - targets) ** 2)
 
 
 def binary_cross_entropy(logits: FloatArray, targets: FloatArray) -> FloatArray:
     """Return the mean over all elements of the cross entropy of sigmoid(logits) against targets in [0, 1]."""
     # max(x, 0) - x t + log(1 + exp(-|x|)): no exponential overflows.
     losses = np.maximum(logits, 0) - logits * targets + np.log1p(np.exp(-np.abs(logits)))
-    return np.asarray(np.mean(losses), logits.dtype)
+    return _mean(losses)
+
+
+def _mean(values: FloatArray) -> FloatArray:
+    # An exactly rounded sum is the same sum on every machine.
+    return np.asarray(math.fsum(values.reshape(-1)) / values.size, values.dtype)

@@ -20,7 +20,7 @@ import numpy as np
 from ..errors import BackendError, InputError
 from . import _numpy
 
-__all__ = ["config", "get_num_threads", "set_num_threads", "show_config", "twin"]
+__all__ = ["config", "get_num_threads", "set_num_threads", "show_config", "twin", "use_isa"]
 
 _kernels: Any = None
 _missing = ""
@@ -66,6 +66,18 @@ twin = _choose()
 def get_num_threads() -> int:
     """Return how many threads the kernels use; 1 where the NumPy twins compute."""
     return _kernels.get_num_threads() if _kernels is not None and twin is not _numpy else 1
+
+
+def use_isa(name: str) -> None:
+    """Compute with the kernels of another instruction set from now on: one of ``config()["isa_available"]``.
+
+    Raises:
+        BackendError: this CPU or build does not have it, or the NumPy twins are in use.
+    """
+    runnable = _kernels.runnable() if twin is not _numpy else []
+    if name not in runnable:
+        raise BackendError(f"use_isa: expected one of {runnable}, found {name!r}")
+    _kernels.use(name)
 
 
 def set_num_threads(threads: int) -> None:
