@@ -1,0 +1,115 @@
+"""Sequences that transformers 4.56.2 generated with models whose weights follow a formula."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+import minipegasus
+
+NORMS = ("norm.weight", "layernorm_embedding.weight", "LayerNorm.weight")
+SHARED = {"vocab_size": 50, "encoder_layers": 2, "encoder_attention_heads": 2, "decoder_attention_heads": 2}
+SHARED |= {"d_model": 8, "encoder_ffn_dim": 24, "decoder_ffn_dim": 20, "scale_embedding": True}
+
+
+def formula(number: int, shape: tuple[int, ...], norm: bool) -> Any:
+    """The values of the ``number``-th tensor (from 0, names sorted)."""
+    index = np.arange(int(np.prod(shape)), dtype=np.float64)
+    waves = np.sin(12.9898 * (index + 1) + 78.233 * (number + 1)) * 43758.5453
+    values = waves - np.floor(waves) - 0.5
+    return (1 + 0.2 * values if norm else values).astype(np.float32).reshape(shape)
+
+
+def filled(model: Any, folder: Path, tables: bool = False) -> Any:
+    """Save the model, give its file the formula's weights and load it again."""
+    model.save_pretrained(folder)
+    path = folder / "model.safetensors"
+    weights = load_file(path)
+    names = sorted(name for name in weights if tables or "embed_positions" not in name)
+    for number, name in enumerate(names):
+        weights[name] = formula(number, weights[name].shape, name.endswith(NORMS))
+    save_file(weights, path, metadata={"format": "pt"})
+    return type(model).from_pretrained(folder)
+
+
+def ids(rows: int, columns: int) -> Any:
+    row, column = np.indices((rows, columns))
+    return (7 * column**2 + 3 * column + 11 * row + 5) % 47 + 3
+
+
+def mask(rows: int, columns: int, seen: int) -> Any:
+    mask = np.ones((rows, columns), np.int64)
+    mask[1, seen:] = 0
+    return mask
+
+
+@pytest.fixture(scope="module")
+def pegasus(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    config = minipegasus.PegasusConfig(
+        **SHARED, decoder_layers=2, max_position_embeddings=40, activation_function="relu"
+    )
+    return filled(minipegasus.PegasusForConditionalGeneration(config), tmp_path_factory.mktemp("pegasus"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "sequences", "scores"),
+    [
+        ({}, [[0, 0, 0, 0, 0, 0, 0, 0, 1]] * 2, None),
+        (
+            {"num_beams": 4, "length_penalty": 0.8, "num_return_sequences": 2},
+            [
+                [0, 23, 23, 23, 23, 23, 23, 23, 1],
+                [0, 0, 0, 0, 0, 0, 0, 0, 1],
+                [0, 23, 23, 23, 23, 23, 23, 23, 1],
+                [0, 23, 23, 23, 23, 23, 23, 27, 1],
+            ],
+            [-3.3207, -3.33669, -3.20668, -3.34269],
+        ),
+        (
+            {"num_beams": 4, "no_repeat_ngram_size": 2, "min_length": 5},
+            [[0, 0, 15, 15, 22, 22, 23, 23, 1], [0, 0, 10, 15, 15, 10, 23, 23, 1]],
+            None,
+        ),
+    ],
+)
+def test_pegasus(
+    pegasus: Any, settings: dict[str, Any], sequences: list[list[int]], scores: list[float] | None
+) -> None:
+    found = pegasus.generate(
+        ids(2, 7),
+        attention_mask=mask(2, 7, 4),
+        max_length=9,
+        output_scores=True,
+        return_dict_in_generate=True,
+        **settings,
+    )
+    assert found.sequences.tolist() == sequences
+    if scores:
+        np.testing.assert_allclose(found.sequences_scores, scores, atol=1e-5)
+
+
+def test_pegasus_x(tmp_path: Path) -> None:
+    config = minipegasus.PegasusXConfig(
+        **{**SHARED, "encoder_layers": 3},
+        decoder_layers=1,
+        block_size=4,
+        num_global_tokens=3,
+        activation_function="gelu",
+    )
+    model = filled(minipegasus.PegasusXForConditionalGeneration(config), tmp_path)
+    found = model.generate(ids(2, 10), attention_mask=mask(2, 10, 6), num_beams=3, max_length=8)
+    assert found.tolist() == [[0, 27, 27, 27, 27, 27, 27, 1]] * 2
+
+
+def test_encoder_decoder(tmp_path: Path) -> None:
+    sizes = {"vocab_size": 50, "num_hidden_layers": 2, "num_attention_heads": 2, "max_position_embeddings": 32}
+    encoder = minipegasus.BertGenerationConfig(**sizes, hidden_size=12, intermediate_size=20)
+    decoder = minipegasus.BertGenerationConfig(**sizes, hidden_size=8, intermediate_size=24)
+    config = minipegasus.EncoderDecoderConfig.from_encoder_decoder_configs(
+        encoder, decoder, decoder_start_token_id=2, pad_token_id=0
+    )
+    model = filled(minipegasus.EncoderDecoderModel(config=config), tmp_path)
+    found = model.generate(ids(2, 7), attention_mask=mask(2, 7, 4), num_beams=3, max_length=8)
+    assert found.tolist() == [[2, 30, 30, 30, 36, 36, 36, 36]] * 2
