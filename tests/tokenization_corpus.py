@@ -27,15 +27,19 @@ ODD_TEXTS = [
     "a\u2581b \u2581c \u2581\u2581",  # the character that stands for a space in pieces
     "NUL\x00inside \x01\x02\x1f controls \x7f\x80\x9f",
     "combining e\u0301 a\u030a\u0323 z\u0335\u0336\u0337 and precomposed \u00e9 \u00e5",
-    "ligatures \ufb01 \ufb03, full width \uff21\uff22\uff23\uff1c\uff0fs\uff1e, circled \u2460 \u3392, \u00bd \u2122 \u1d5e",
-    "\U0001f600 \U0001f468\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466 \U0001f1e9\U0001f1ea \u2764\ufe0f \U0001f44d\U0001f3fd",
+    "ligatures \ufb01 \ufb03, full width \uff21\uff22\uff23\uff1c\uff0fs\uff1e",
+    "circled \u2460 \u3392, \u00bd \u2122 \u1d5e",
+    "\U0001f600 \U0001f468\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466 \U0001f1e9\U0001f1ea",
+    "\u2764\ufe0f \U0001f44d\U0001f3fd glued\U0001f680together",
     "\u4eca\u5929\u5929\u6c14\u5f88\u597d\u3002\u6211\u4eec\u53bb\u516c\u56ed\u5427\uff01",
     "\u65e5\u672c\u8a9e\u306e\u30c6\u30ad\u30b9\u30c8\u3001\u534a\u89d2\uff76\uff85\u3068\u5168\u89d2\u30ab\u30ca",
     "\ud55c\uad6d\uc5b4 \ubb38\uc7a5\uc785\ub2c8\ub2e4. \u1112\u1161\u11ab",
-    "\u05e9\u05dc\u05d5\u05dd \u05e2\u05d5\u05dc\u05dd, \u0645\u0631\u062d\u0628\u0627 \u0628\u0627\u0644\u0639\u0627\u0644\u0645 \u202bRTL\u202c mark\u200f",
-    "\u0928\u092e\u0938\u094d\u0924\u0947 \u0926\u0941\u0928\u093f\u092f\u093e \u0915\u094d\u0937\u0924\u094d\u0930\u093f\u092f",
+    "\u05e9\u05dc\u05d5\u05dd \u05e2\u05d5\u05dc\u05dd, \u202bRTL\u202c mark\u200f",
+    "\u0645\u0631\u062d\u0628\u0627 \u0628\u0627\u0644\u0639\u0627\u0644\u0645",
+    "\u0928\u092e\u0938\u094d\u0924\u0947 \u0926\u0941\u0928\u093f\u092f\u093e \u0915\u094d\u0937",
     "\u0e2a\u0e27\u0e31\u0e2a\u0e14\u0e35\u0e0a\u0e32\u0e27\u0e42\u0e25\u0e01 \u0e01\u0e33\u0e25\u0e31\u0e07",
-    "\u039f\u0394\u039f\u03a3 \u03c3\u03c2, \u0130stanbul \u0131, stra\u00dfe STRASSE, \u0410\u0431\u0432\u0433\u0434 \u0451\u0436\u0438\u043a",
+    "\u039f\u0394\u039f\u03a3 \u03c3\u03c2, \u0130stanbul \u0131, stra\u00dfe STRASSE",
+    "\u0410\u0431\u0432\u0433\u0434 \u0451\u0436\u0438\u043a",
     "\ufdfa \u33bf \u01c4 \u1e9b\u0323",  # one character that normalises to many
     "unknown \u2603 \u2603\u2603 x\u2603y \u2603 \u2604\u2605 glued\u2606to\u2607words",
     "\U000e0001\U0010ffff\ue000 private and \ufffe\uffff not characters \ufffd",
@@ -53,10 +57,13 @@ ODD_TEXTS = [
     "AbCdEf ALLCAPS cAmElCaSe snake_case kebab-case",
     "a" * 3000,
     "ab" * 700 + " " + "\u4e2d" * 500 + " " + "\u2603" * 300,
-    " ".join("word%d" % i for i in range(400)),
+    " ".join(f"word{i}" for i in range(400)),
     "\u0301\u0301 starts with a combining mark",
     "x\u200dy\u200cz \u00adsoft\u00adhyphen \u2028line\u2029paragraph\x0b\x0c\x85",
 ]
+
+# Without the very long ones and those of nothing but marks.
+LIVELY_TEXTS = ODD_TEXTS[: ODD_TEXTS.index("a" * 3000)]
 
 _ALPHABETS = [
     string.ascii_letters + "     ",
@@ -69,9 +76,7 @@ _ALPHABETS = [
     "\u2581\u200b\u00a0\u2009\ufeff\x00\x01\t\n\r ",
     "\u0915\u094d\u0937\u093f\u0e01\u0e33\u0e31\uac00\u1100\u1161\u11a8",
 ]
-_WORDS = "the man was here and <n> </s> <pad> <unk> <unk_5> <mask_1> <mask_2> [MASK] [SEP] <s> of \u2581the x".split(
-    " "
-)
+_WORDS = ("the", "man", "was", "here", "of", "\u2581the", "<n>", "</s>", "<pad>", "<unk>", "<unk_5>", "<mask_1>", "<s>")
 
 
 def random_texts(count: int, seed: str) -> Iterator[str]:
@@ -105,12 +110,12 @@ def training_lines() -> list[str]:
     """Documentation strings of the standard library, and the texts above: what models are trained on."""
     if not _LINES:
         modules = (argparse, asyncio, collections, io, json, random, re, string, textwrap, typing, unittest)
-        objects = [module for module in modules]
+        objects: list[object] = list(modules)
         objects += [member for module in modules for _, member in sorted(vars(module).items()) if callable(member)]
         docs = [doc for item in objects if isinstance(doc := getattr(item, "__doc__", None), str)]
         lines = [line.strip() for doc in docs for line in doc.splitlines()]
         seen = dict.fromkeys(line for line in lines if 10 < len(line) < 200)
-        _LINES.extend([*seen, *(text.replace("\x00", "") for text in ODD_TEXTS[4:36] if "\n" not in text)])
+        _LINES.extend([*seen, *(text.replace("\x00", "") for text in LIVELY_TEXTS[4:] if "\n" not in text)])
     return _LINES
 
 

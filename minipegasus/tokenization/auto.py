@@ -58,8 +58,7 @@ class AutoTokenizer:
         ``settings`` are arguments of the class that is found; ``use_fast=False`` makes BERT's decoding that of the slow
         tokenizer. Raises :class:`~minipegasus.errors.TokenizerError` where no class is found.
         """
-        folder = find_folder(pretrained_model_name_or_path) / settings.get("subfolder", "")
-        found = _class_of(folder)
+        found = _class_of(find_folder(pretrained_model_name_or_path, dict(settings)))
         if found is BertTokenizerFast and not settings.get("use_fast", True):
             found = BertTokenizer
         return found.from_pretrained(pretrained_model_name_or_path, **settings)

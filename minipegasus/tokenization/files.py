@@ -25,7 +25,7 @@ MAX_JSON_BYTES = 64 * 1024 * 1024  # tokenizer.json holds the whole vocabulary
 # Arguments of transformers' from_pretrained that mean nothing where nothing is downloaded or executed.
 _IGNORED = {
     *("use_fast", "from_slow", "legacy", "trust_remote_code", "token", "use_auth_token", "local_files_only"),
-    *("force_download", "resume_download", "proxies", "cache_dir", "revision"),
+    *("force_download", "resume_download", "proxies", "cache_dir"),
 }
 # What a saved configuration says about itself and its files: never followed, and not written again.
 _NOT_KEPT = {
@@ -34,13 +34,14 @@ _NOT_KEPT = {
 }
 
 
-def find_folder(name_or_path: str | Path) -> Path:
-    """Return the folder of a path, or the one that the hub's cache on this machine has for a model name."""
-    if Path(name_or_path).is_dir():
-        return Path(name_or_path)
+def find_folder(name_or_path: str | Path, options: dict[str, Any]) -> Path:
+    """Return the folder of a path, or the one that the hub's cache on this machine has for a model name.
+
+    Takes ``revision`` and ``subfolder`` out of the caller's ``options``.
+    """
     from minipegasus.checkpoints import resolve_folder
 
-    return Path(resolve_folder(name_or_path))
+    return resolve_folder(name_or_path, options.pop("revision", None)) / str(options.pop("subfolder", ""))
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -75,7 +76,7 @@ def read_settings(
     given = {name: value for name, value in given.items() if name not in _IGNORED}
     if Path(name_or_path).is_file():  # the vocabulary file itself
         return {next(iter(cls.vocab_files_names)): name_or_path, "name_or_path": str(name_or_path)} | given, {}
-    folder = find_folder(name_or_path) / given.pop("subfolder", "")
+    folder = find_folder(name_or_path, given)
     config = read_json(folder / CONFIG_FILE) or {}
     settings = parse_config(config, str(folder / CONFIG_FILE)) | given
     if "added_tokens_decoder" in settings:

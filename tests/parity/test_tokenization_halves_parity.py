@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenization_corpus import LIVELY_TEXTS, ODD_TEXTS, random_texts, training_lines
 
 from minipegasus import tokenization
-from tokenization_corpus import ODD_TEXTS, random_texts, training_lines
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -88,7 +88,7 @@ def test_texts(folders: dict[str, Path], name: str) -> None:
                 assert our_fast.decode(ids, **options) == fast.decode(ids, **options), text
 
 
-TEXTS = st.sampled_from([text for text in ODD_TEXTS[:34] if known(text)]) | st.text(alphabet="the man, [MASK] x<mask>")
+TEXTS = st.sampled_from([text for text in LIVELY_TEXTS if known(text)]) | st.text(alphabet="the man, [MASK] x<mask>")
 OPTIONS = st.fixed_dictionaries(
     {},
     optional={
@@ -147,6 +147,6 @@ def test_files(folders: dict[str, Path], name: str, tmp_path: Path) -> None:
     for file in ("vocab.txt", "vocab.json", "merges.txt"):
         (tmp_path / "fast" / file).unlink(missing_ok=True)
     from_fast = tokenization.AutoTokenizer.from_pretrained(tmp_path / "fast")
-    for text in ODD_TEXTS[:34]:
+    for text in LIVELY_TEXTS:
         assert dict(again(text)) == dict(slow(text))
         assert from_fast(text).data == dict((slow if name == "roberta_prefix" else fast)(text))
