@@ -151,11 +151,9 @@ def sinusoid_table(count: int, width: int) -> FloatArray:
 def sinusoid_rows(start: int, count: int, width: int, dtype: type = np.float32) -> FloatArray:
     if np.dtype(dtype) != _F32:
         return _numpy.sinusoid_rows(start, count, width, dtype)
-    half = width // 2
-    exponent = np.arange(half, dtype=_F32) * np.float32(-(np.log(10000.0) / (half - 1)))
-    frequency = np.exp(exponent.astype(np.float64)).astype(_F32).astype(np.float64)
-    out = np.empty((count, 2 * half), _F32)
-    kernels.sinusoids(start, np.concatenate([frequency, frequency]), half, True, out)
+    frequency = _numpy.sinusoid_frequencies(width).astype(np.float64)
+    out = np.empty((count, width), _F32)
+    kernels.sinusoids(start, np.concatenate([frequency, frequency]), width // 2, True, out)
     return out
 
 

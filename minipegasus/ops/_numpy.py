@@ -40,6 +40,10 @@ _ERFC_CHEBYSHEV = np.array([
     -1.864562880419313e-15, -1.2507950530688648e-15, 7.418235256624044e-17, 5.068148904796111e-17,
     -2.237056659436e-18,
 ])  # fmt: skip
+# The reference's float32 exponential misses the nearest number at these frequencies of the released widths: it takes
+# the one below or above. At position 16,383 that moves the table by up to 2.4e-4.
+_FREQUENCIES_BELOW = {512: [59, 74], 768: [176], 1024: [96, 401]}
+_FREQUENCIES_ABOVE = {512: [126, 141], 768: [271], 1024: [126, 239]}
 # A named function of the reference's table takes no parameter, so its constants stand here.
 _SQRT_2_OVER_PI = 0.7978845608028654
 _SQRT_HALF = 0.7071067811865476
@@ -176,15 +180,24 @@ def sinusoid_rows(start: int, count: int, width: int, dtype: type = np.float32) 
     """Sinusoidal positions ``start .. start + count - 1`` evaluated in ``dtype``: ``[count, width]``, width even > 2.
 
     Frequency i of half = width / 2 is ``10000**(-i / (half - 1))``. In float32 the argument of the exponential, its
-    correctly rounded value and the angle are float32 numbers, as PEGASUS-X has them: at position 16,383 the rounding
-    of the angle moves the table by up to 1e-3, and checkpoints were trained with it.
+    rounded value and the angle are float32 numbers, as PEGASUS-X has them: at position 16,383 the rounding of the angle
+    moves the table by up to 1e-3, and checkpoints were trained with it.
     """
-    half = width // 2
-    exponent = np.arange(half, dtype=dtype) * dtype(-(np.log(10000.0) / (half - 1)))
-    frequency = np.exp(exponent.astype(np.float64)).astype(dtype)
-    angle = np.arange(start, start + count, dtype=dtype)[:, None] * frequency
+    angle = np.arange(start, start + count, dtype=dtype)[:, None] * sinusoid_frequencies(width, dtype)
     angle = angle.astype(np.float64)
     return np.concatenate([np.sin(angle), np.cos(angle)], axis=1).astype(dtype)
+
+
+def sinusoid_frequencies(width: int, dtype: type = np.float32) -> FloatArray:
+    """Return the frequencies ``[width / 2]`` of :func:`sinusoid_rows`."""
+    half = width // 2
+    exponent = np.arange(half, dtype=dtype) * dtype(-(np.log(10000.0) / (half - 1)))
+    frequency: FloatArray = np.exp(exponent.astype(np.float64)).astype(dtype)
+    if np.dtype(dtype) == np.float32:
+        below, above = _FREQUENCIES_BELOW.get(width, []), _FREQUENCIES_ABOVE.get(width, [])
+        frequency[below] = np.nextafter(frequency[below], np.float32(0))
+        frequency[above] = np.nextafter(frequency[above], np.float32(1))
+    return frequency
 
 
 def top_k(x: FloatArray, k: int) -> tuple[FloatArray, IntArray]:

@@ -59,7 +59,8 @@ def random_mask(rng: np.random.Generator, b: int, s: int) -> np.ndarray:
 
 def random_arguments(rng: np.random.Generator, config: Any, class_name: str) -> dict[str, Any]:
     b, s, t = int(rng.integers(1, 4)), random_length(rng, config), int(rng.integers(1, 9))
-    vocabulary, width, heads = config.vocab_size, config.d_model, (config.decoder_layers, config.decoder_attention_heads)
+    vocabulary, width = config.vocab_size, config.d_model
+    heads = config.decoder_layers, config.decoder_attention_heads
 
     def perhaps(chance: float) -> bool:
         return bool(rng.random() < chance)
@@ -193,7 +194,8 @@ def test_seeded_plans_of_other_lengths(seed: int) -> None:
     for _ in range(10):
         block, r, layer = int(rng.integers(1, 65)), int(rng.integers(0, 5)), int(rng.integers(0, 16))
         heads, length = int(rng.integers(1, 5)), block * int(rng.integers(6 + 2 * r, 30))
-        assert seeded_plan(layer, length, block, r, heads, 4096) == _reference_plan(layer, length, block, r, heads, 4096)
+        case = layer, length, block, r, heads, 4096
+        assert seeded_plan(*case) == _reference_plan(*case)
 
 
 def _reference_plan(layer: int, length: int, block: int, r: int, heads: int, positions: int) -> Any:

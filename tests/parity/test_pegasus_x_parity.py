@@ -93,14 +93,15 @@ def test_forward(class_name: str, seed: int, dtype: str, tmp_path: Path) -> None
         assert len(ours(**given, return_dict=False)) == len(expected.to_tuple())
 
 
+@pytest.mark.parametrize("start", [0, 7000, 15360])
 @pytest.mark.parametrize("width", [512, 768, 1024])
-def test_positions_up_to_16384(width: int) -> None:
+def test_positions_up_to_16384(width: int, start: int) -> None:
     table = transformers.models.pegasus_x.modeling_pegasus_x.PegasusXSinusoidalPositionalEmbedding(width)
-    expected = table(torch.zeros(1, 16384, 1))[0].numpy()
-    assert np.abs(ops.sinusoid_rows(0, 16384, width) - expected).max() <= 2e-4
-    exact = table(torch.zeros(1, 16384, 1, dtype=torch.float64))[0].numpy()
+    expected = table(torch.zeros(1, 1024, 1), past_key_values_length=start)[0].numpy()
+    assert np.abs(ops.sinusoid_rows(start, 1024, width) - expected).max() <= 2e-4
+    exact = table(torch.zeros(1, 1024, 1, dtype=torch.float64), past_key_values_length=start)[0].numpy()
     # The angles' own rounding: 16384 radians hold 1e-12 or so.
-    np.testing.assert_allclose(ops.sinusoid_rows(0, 16384, width, np.float64), exact, rtol=0, atol=1e-11)
+    np.testing.assert_allclose(ops.sinusoid_rows(start, 1024, width, np.float64), exact, rtol=0, atol=1e-11)
 
 
 @pytest.mark.parametrize("length", [1, 7, 20])
