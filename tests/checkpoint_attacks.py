@@ -85,8 +85,6 @@ def _safetensors_files() -> Iterator[tuple[str, bytes]]:
         "shape nested": entry(shape=[[2]]),
         "shape 2^64": entry(shape=(2**64,)),
         "shape that wraps to 8 bytes": entry(shape=(2**62 + 1, 2)),
-        "shape that wraps to 0 bytes": entry(shape=(2**32, 2**32), end=0),
-        "shape empty and huge": entry(shape=(0, 2**62, 2**62), end=0),
         "shape of 33 sizes": entry(shape=(1,) * 32 + (2,)),
         "shape of a million sizes": entry(shape=(1,) * 600_000),
         "shape too large": entry(shape=(3,)),
@@ -105,6 +103,8 @@ def _safetensors_files() -> Iterator[tuple[str, bytes]]:
         "null": None,
     }.items():
         yield f"entry: {name}", safetensors({"a": one}, eight)
+    yield "shape that wraps to 0 bytes", safetensors({"a": entry(shape=(2**32, 2**32), end=0)})
+    yield "shape empty and huge", safetensors({"a": entry(shape=(0, 2**62, 2**62), end=0)})
     yield "overlap", safetensors({"a": entry(), "b": entry(begin=4, end=12)}, bytes(12))
     yield "the same bytes twice", safetensors({"a": entry(), "b": entry()}, eight)
     yield "hole before", safetensors({"a": entry(begin=8, end=16)}, bytes(16))
@@ -338,7 +338,8 @@ def _lying_pickles() -> Iterator[tuple[str, bytes]]:
     yield "no STOP", state(text("a"), tensor())[:-1]
     yield "two values", b"\x80\x02}}."
     yield "a MARK left over", b"\x80\x02(}."
-    yield "protocol 9", b"\x80\x09}."
+    yield "protocol 9", b"\x80\x09" + state(text("a"), tensor())[2:]
+    yield "a name of a megabyte", state(text("a" * 2**20), tensor())
     yield "text that is not utf-8", state(b"X\x01\x00\x00\x00\xff", tensor())
     two = several(integer(2))
     wide = several(integer(2**32), integer(2**32))
@@ -377,7 +378,7 @@ def _lying_pickles() -> Iterator[tuple[str, bytes]]:
         "count negative": storage(count=integer(-4)),
         "count 2^62": storage(count=integer(2**62)),
         "count 2^80": storage(count=integer(2**80)),
-        "count float": storage(count=b"G" + bytes(8)),
+        "count float": storage(count=b"G" + struct.pack(">d", 4.0)),
         "type lies": storage(kind=named("torch", "DoubleStorage")),
         "type a dtype": storage(kind=named("torch", "float32")),
         "type text": storage(kind=text("FloatStorage")),
@@ -389,17 +390,17 @@ def _lying_pickles() -> Iterator[tuple[str, bytes]]:
         "key the pickle": storage(key=text("../../archive/data.pkl")),
         "id text": text("storage") + b"Q",
         "id empty": b")Q",
-        "id module": several(text("module"), b"N", b"N", b"N", b"N") + b"Q",
+        "id module": several(text("module"), float_storage, text("0"), text("cpu"), integer(4)) + b"Q",
         "id with a view": several(text("storage"), float_storage, text("0"), b"N", integer(4), two) + b"Q",
     }.items():
         yield f"storage: {name}", tensors(of=of)
     twice = tensor(of=storage(kind=named("torch", "IntStorage")))
     yield "storage: declared twice", state(text("a"), tensor(), text("b"), twice)
     parameter = named("torch._utils", "_rebuild_parameter")
-    yield "parameter of no tensor", state(text("a"), call(parameter, text("x"), b"\x88", EMPTY))
+    yield "parameter of no tensor", state(text("a"), tensor(), text("b"), call(parameter, text("x"), b"\x88", EMPTY))
     dtype = named("torch._utils", "_rebuild_tensor_v3")
     claims = (storage(), integer(0), several(integer(4)), several(integer(1)), b"\x89", EMPTY)
-    yield "a dtype that is not the storage's", state(text("a"), call(dtype, *claims, named("torch", "float64")))
+    yield "a dtype that is not the storage's", state(text("a"), call(dtype, *claims, named("torch", "int32")))
     yield "a dtype that is text", state(text("a"), call(dtype, *claims, text("float32")))
     untyped = storage(kind=named("torch.storage", "UntypedStorage"), count=integer(16))
     yield "an untyped storage without dtype", tensors(of=untyped)
@@ -430,7 +431,6 @@ def _bloating_pickles() -> Iterator[tuple[str, bytes]]:
         "LONG4 of -1 bytes": b"\x8b\xff\xff\xff\xff",
         "BINUNICODE of 2^32 - 1 bytes": b"X\xff\xff\xff\xff",
         "BINUNICODE of 2^31 bytes": b"X\x00\x00\x00\x80",
-        "BINUNICODE of a megabyte": b"X\x00\x00\x10\x00" + b"a" * 2**20,
         "BINUNICODE8 of 2^63 bytes": b"\x8d" + b"\0" * 7 + b"\x80",
         "BINBYTES8 of 2^63 bytes": b"\x8e" + b"\0" * 7 + b"\x80",
         "BYTEARRAY8 of 2^40 bytes": b"\x96" + (2**40).to_bytes(8, "little"),
@@ -461,9 +461,11 @@ def _zip_files() -> Iterator[tuple[str, bytes]]:
     last = good.rindex(b"PK\x03\x04")  # the local header of archive/data/0
     last_record = good.rindex(b"PK\x01\x02")
 
-    def patched(at: int, layout: str, value: int) -> bytes:
-        raw = struct.pack(layout, value)
-        return good[:at] + raw + good[at + len(raw) :]
+    def patched(at: int, layout: str, value: int, also: int | None = None) -> bytes:
+        raw = bytearray(good)
+        for position in (at,) if also is None else (at, also):
+            struct.pack_into(layout, raw, position, value)
+        return bytes(raw)
 
     for size in (3, 4, 20, 60, at_directory - 1, at_directory + 10, at_end - 1, at_end + 10, len(good) - 1):
         yield f"zip: cut at {size}", good[:size]
@@ -481,15 +483,16 @@ def _zip_files() -> Iterator[tuple[str, bytes]]:
     yield "zip: a tensor under 21 names", archive(pickle, {"0": bytes(2**16)})
     yield "zip: byteorder unknown", archive(_GOOD, byteorder=b"middle")
     yield "zip: byteorder long", archive(_GOOD, byteorder=b"little" * 10**5)
-    many = packed({f"archive/{i:060}": b"" for i in range(40_000)})
-    yield "zip: directory too large", many
+    yield "zip: directory too large", archive(_GOOD, **{f"{i:060}": b"" for i in range(40_000)})
     for name, method in (("deflated", zipfile.ZIP_DEFLATED), ("bzip2", zipfile.ZIP_BZIP2), ("lzma", zipfile.ZIP_LZMA)):
         entries = {"archive/data.pkl": _GOOD, "archive/data/0": bytes(16), "archive/bomb": bytes(2 * 10**6)}
         yield f"zip: {name} bomb", packed(entries, method)
-    yield "zip: encrypted", patched(at_directory + 8, "<H", 1)
-    yield "zip: strongly encrypted", patched(at_directory + 8, "<H", 0x41)
-    yield "zip: method lies", patched(at_directory + 10, "<H", 8)
-    yield "zip: method unknown", patched(at_directory + 10, "<H", 99)
+    yield "zip: encrypted", patched(last_record + 8, "<H", 0x0001, last + 6)
+    yield "zip: strongly encrypted", patched(last_record + 8, "<H", 0x0040, last + 6)
+    yield "zip: directory encrypted", patched(last_record + 8, "<H", 0x2000, last + 6)
+    yield "zip: method unknown", patched(last_record + 10, "<H", 99, last + 8)
+    yield "zip: method lies", patched(last_record + 10, "<H", 8)
+    yield "zip: packed size", patched(last_record + 20, "<I", 15, last + 18)
     yield "zip: packed size lies", patched(last_record + 20, "<I", 15)
     yield "zip: size lies", patched(last_record + 24, "<I", 15)
     yield "zip: size 2^32 - 2", patched(last_record + 24, "<I", 2**32 - 2)
@@ -513,10 +516,11 @@ def _zip_files() -> Iterator[tuple[str, bytes]]:
     yield "zip: local extra runs over the data", patched(last + 28, "<H", 17)
     yield "zip: local extra runs over the directory", patched(last + 28, "<H", 60_000)
     twice = good[:at_end] + good[last_record:at_end]
-    yield "zip: an entry name twice", _with_zip64_end(twice, at_directory, len(twice), count=4)
+    yield "zip: an entry name twice", with_zip64_end(twice, at_directory, len(twice), count=4)
     yield "zip: a name that is not utf-8", good.replace(b"byteorder", b"byteord\xff\xfe")
     yield "zip: end says another disk", patched(at_end + 4, "<H", 1)
-    yield "zip: end says fewer entries", patched(at_end + 8, "<I", 0x20002)
+    spare = packed({"archive/data.pkl": _GOOD, "archive/data/0": bytes(16), "archive/version": b"3"})
+    yield "zip: end says fewer entries", spare.replace(struct.pack("<HH", 3, 3), struct.pack("<HH", 2, 2))
     yield "zip: end says more entries", patched(at_end + 8, "<I", 0x40004)
     yield "zip: end says many entries", patched(at_end + 8, "<I", 0xFFFEFFFE)
     yield "zip: end says part of the entries", patched(at_end + 8, "<H", 1)
@@ -532,17 +536,27 @@ def _zip_files() -> Iterator[tuple[str, bytes]]:
         "of another size": {"size": 2**62},
         "with another count": {"count": 2},
         "with 2^63 entries": {"count": 2**63},
+        "without signature": {"signature": b"PK\6\5"},
+        "contradicted": {"short_count": 2},
     }.items():
-        yield f"zip: zip64 end {name}", _with_zip64_end(good, at_directory, at_end, **change)
+        yield f"zip: zip64 end {name}", with_zip64_end(good, at_directory, at_end, **change)
 
 
-def _with_zip64_end(
-    good: bytes, start: int, end: int, at: int | None = None, size: int | None = None, count: int = 3
+def with_zip64_end(
+    good: bytes,
+    start: int,
+    end: int,
+    at: int | None = None,
+    size: int | None = None,
+    count: int = 3,
+    short_count: int = 0xFFFF,
+    signature: bytes = b"PK\6\6",
 ) -> bytes:
+    """Return the archive with a zip64 end record, as large archives have it."""
     size = end - start if size is None else size
-    record = struct.pack("<4sQ2H2I4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, size, start)
+    record = struct.pack("<4sQ2H2I4Q", signature, 44, 45, 45, 0, 0, count, count, size, start)
     locator = struct.pack("<4sIQI", b"PK\x06\x07", 0, end if at is None else at, 1)
-    short = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+    short = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, short_count, short_count, 0xFFFFFFFF, 0xFFFFFFFF, 0)
     return good[:end] + record + locator + short
 
 
@@ -555,7 +569,8 @@ def _legacy_files() -> Iterator[tuple[str, bytes]]:
     yield "legacy: bytes behind", good + b"\0"
     yield "legacy: another magic number", legacy(magic=1)
     yield "legacy: another version", legacy(version=1002)
-    yield "legacy: keys not a list", legacy(keys=b"\x80\x02}.")
+    yield "legacy: keys not a list", legacy(keys=b"\x80\x02}" + text("0") + b"Ns.")
+    yield "legacy: keys of two kinds", legacy(keys=b"\x80\x02](K\x00" + text("0") + b"e.")
     yield "legacy: keys are numbers", legacy(keys=b"\x80\x02](K\x00e.")
     yield "legacy: keys missing", legacy(keys=b"\x80\x02].", storages=b"")
     yield "legacy: a key too many", legacy(keys=b"\x80\x02](" + text("0") + text("1") + b"e.")

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minipegasus.checkpoints import open_checkpoint, read_json
+from minipegasus.checkpoints.torch_pickle import PickleError, unpickle
 from minipegasus.errors import CheckpointError
 
 SECONDS = 1.0
@@ -79,10 +80,48 @@ def test_the_attacks_start_from_files_that_open(tmp_path: Path) -> None:
         assert open_checkpoint(folder)["a"].tolist() == [0, 0, 0, 0]
     good = attacks.archive(pickle)
     start, end = good.index(b"PK\x01\x02"), good.rindex(b"PK\x05\x06")
-    (tmp_path / "pytorch_model.bin").write_bytes(attacks._with_zip64_end(good, start, end))
+    (tmp_path / "pytorch_model.bin").write_bytes(attacks.with_zip64_end(good, start, end))
     assert open_checkpoint(tmp_path)["a"].shape == (4,)
     (tmp_path / "model.safetensors").write_bytes(attacks.safetensors({"b": attacks.entry()}, bytes(8)))
     assert open_checkpoint(tmp_path)["b"].shape == (2,)
+
+
+@pytest.mark.parametrize(
+    "pickle",
+    [
+        b"K\x01\x85",  # no STOP
+        b"K\x01\x86.",  # TUPLE2 of one
+        b"(K\x01\x86t.",
+        b"(e.",
+        b"(u.",
+        b"NNs.",
+        b"Na.",
+        b"Nb.",
+        b"}Nb(.",
+        b"(}.",
+        b"}}.",
+        b".",
+        b"q\x00.",
+        attacks.named("collections", "OrderedDict") + b"]R.",
+        attacks.named("torch", "Size") + b"NR.",
+    ],
+)
+def test_the_machine_refuses(pickle: bytes) -> None:
+    with pytest.raises(PickleError):
+        unpickle(pickle, 0, len(pickle))
+
+
+def test_the_machine_reads_plain_values() -> None:
+    for pickle, value in (
+        (b"\x80\x02U\x02abq\x01h\x01\x86.", ("ab", "ab")),
+        (b"\x80\x05\x8a\x02\x00\xff.", -256),
+        (b"\x8a\x00.", 0),
+        (b"(K\xffM\xff\xffJ\xff\xff\xff\xfft.", (255, 65535, -1)),
+        (b"(G\x3f\xf8\0\0\0\0\0\0N\x88\x89t.", (1.5, None, True, False)),
+        (b"}K\x01]K\x02aK\x03as.", {1: [2, 3]}),
+        (b"(}r\x00\x01\x00\x00j\x00\x01\x00\x00t.", ({}, {})),
+    ):
+        assert unpickle(pickle, 0, len(pickle)).value == value
 
 
 def test_messages_name_what_is_wrong(tmp_path: Path) -> None:

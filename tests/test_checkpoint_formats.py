@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,20 @@ def test_names_that_share_a_tensor(tmp_path: Path) -> None:
     assert not checkpoint.same("layout.plain", "layout.rows")
     assert not checkpoint.same("layout.rows", "layout.transposed")
     assert not checkpoint.same("0.weight", "dtype.float32")
+
+
+def test_an_archive_whose_entries_have_zip64_fields(tmp_path: Path) -> None:
+    """As zip tools write entries of unknown size, and torch those past 4 GB."""
+    with (
+        zipfile.ZipFile(FORMATS / "zip.bin") as source,
+        zipfile.ZipFile(tmp_path / "pytorch_model.bin", "w") as target,
+    ):
+        for name in source.namelist():
+            with target.open(name, "w", force_zip64=True) as entry:
+                entry.write(source.read(name))
+    opened = open_checkpoint(tmp_path, "float64")
+    for name, expected in EXPECTED["zip.bin"].items():
+        assert opened[name].flatten().tolist() == expected["values"]
 
 
 def test_a_float32_tensor_lies_over_the_file(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def torch_files() -> dict[str, bytes]:
     parameters = {name: torch.nn.Parameter(ramp(2, 2)) for name in ("a", "b")}
     parameters["a"].extra = "an attribute"  # saved with _rebuild_parameter_with_state
     entries = {"weight": ramp(2, 2), "epoch": 3, "rate": 0.5, "name": "x", "none": None, "flags": [True, False]}
-    entries |= {"size": torch.Size([2, 3]), "state": {"step": 7, "inner": ramp(1)}, "shape": (1, 2, 3, 4)}
+    entries |= {"size": torch.Size([2, 3]), "state": {"step": 7, 0: ramp(1)}, "shape": (1, 2, 3, 4)}
     return {
         "zip.bin": saved(state_dict()),
         "legacy.bin": saved(state_dict(), _use_new_zipfile_serialization=False),
