@@ -31,6 +31,7 @@ __all__ = [
     "AutoModelForQuestionAnswering",
     "AutoModelForSeq2SeqLM",
     "AutoModelForSequenceClassification",
+    "declared_class",
 ]
 
 
@@ -141,3 +142,17 @@ class AutoModelForQuestionAnswering(_AutoClass):
     """A model that finds the span of a text that answers a question."""
 
     classes = (BigBirdPegasusForQuestionAnswering,)
+
+
+def declared_class(config: Config) -> type[PreTrainedModel]:
+    """Return the class that a checkpoint was saved from.
+
+    It is the one that ``architectures`` names; where that names none of this package's, the model type's class with a
+    vocabulary head, or else the one without a head.
+    """
+    autos = (AutoModelForSeq2SeqLM, AutoModel, AutoModelForCausalLM)
+    heads = (AutoModelForSequenceClassification, AutoModelForQuestionAnswering)
+    candidates = [c for auto in (*autos, *heads) for c in auto.classes if c.family.model_type == config.model_type]
+    names = getattr(config, "architectures", None)
+    named = [c for c in candidates if isinstance(names, list) and c.__name__ in names]
+    return (named or candidates)[0]
