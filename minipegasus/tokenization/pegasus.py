@@ -111,7 +111,11 @@ class PegasusTokenizer(SentencePieceTokenizer):
 
     def init_settings(self) -> dict[str, Any]:
         """Return the constructor's arguments to save."""
-        settings = super().init_settings() | {"offset": self.offset, "mask_token_sent": self.mask_token_sent}
+        settings = super().init_settings() | {
+            "additional_special_tokens": self.additional_special_tokens,
+            "mask_token_sent": self.mask_token_sent,
+            "offset": self.offset,
+        }
         return settings if self.newline is None else settings | {"newline": self.newline}
 
 
