@@ -1,10 +1,21 @@
+# ruff: noqa: F403
 """Pegasus, BigBird-Pegasus, PEGASUS-X and BertGeneration in NumPy and C, without a deep-learning framework.
 
 The public names load on first use: importing the package costs little more than importing NumPy.
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # what type checkers and editors see of the names below
+    from .errors import *
+    from .generation.config import *
+    from .generation.streaming import *
+    from .models import *
+    from .models.pipelines import *
+    from .models.summarize import *
+    from .ops import *
+    from .tokenization import *
 
 __version__ = "0.1.0"
 
@@ -14,7 +25,10 @@ _HOMES: dict[str, str] = {
     for module, names in {
         "errors": "BackendError CheckpointError ConfigError InputError MinipegasusError TokenizerError",
         "ops": "get_num_threads set_num_threads show_config",
-        "tokenization": "BertGenerationTokenizer PegasusTokenizer PegasusTokenizerFast",
+        "tokenization": (
+            "AddedToken AutoTokenizer BatchEncoding BertGenerationTokenizer BertTokenizer BertTokenizerFast "
+            "PegasusTokenizer PegasusTokenizerFast RobertaTokenizer RobertaTokenizerFast"
+        ),
         "generation.config": "GenerationConfig",
         "generation.streaming": "TextIteratorStreamer TextStreamer",
         "models": (
@@ -28,6 +42,8 @@ _HOMES: dict[str, str] = {
             "EncoderDecoderModel PegasusForCausalLM PegasusForConditionalGeneration PegasusModel "
             "PegasusXForConditionalGeneration PegasusXModel RobertaForCausalLM RobertaModel"
         ),
+        "models.pipelines": "pipeline",
+        "models.summarize": "stream_summary summarize",
     }.items()
     for name in names.split()
 }
