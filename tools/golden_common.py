@@ -11,6 +11,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import sentencepiece
@@ -133,18 +134,21 @@ def write_call(
     method: str = "__call__",
     steps: list[Mapping[str, Any]] | None = None,
     options: Mapping[str, Any] | None = None,
-    leave_out: str = "",
+    leave_out: str | tuple[str, ...] = "",
+    training: bool = False,
 ) -> None:
     """Run a call in float64 and float32 and write the case.
 
     ``steps`` are further calls that continue the first one's cache; their outputs are named ``step.<i>.*``.
     ``options`` are passed to from_pretrained (a head's number of labels, say); outputs whose name starts with
-    ``leave_out`` are not kept.
+    ``leave_out`` are not kept. ``training`` calls the model as it is trained (its dropouts are zero): BigBird-Pegasus
+    then draws its random blocks.
     """
     results = []
     for dtype in (torch.float64, torch.float32):
-        model = load(folder, class_name, dtype, **(options or {}))
-        with torch.no_grad():
+        model = load(folder, class_name, dtype, **(options or {})).train(training)
+        # BigBird-Pegasus collects attentions in an array of torch.float, which double probabilities do not fit.
+        with torch.no_grad(), mock.patch.object(torch, "float", dtype):
             results.append(_run(model, method, arguments, steps or [], dtype))
     exact, single = results
     exact = {name: value for name, value in exact.items() if not (leave_out and name.startswith(leave_out))}
@@ -169,6 +173,8 @@ def write_call(
         "float32_error": errors,
         "versions": VERSIONS,
     }
+    if training:
+        about["training"] = True
     write(folder / "cases" / f"{case}.safetensors", {**arrays, **outputs}, about)
 
 
