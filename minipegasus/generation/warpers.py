@@ -88,10 +88,15 @@ class TopPLogitsWarper(LogitsProcessor):
         self.min_tokens_to_keep = min_tokens_to_keep
 
     def __call__(self, ids_rt: IntArray, scores_rv: FloatArray) -> FloatArray:
-        order_rv = np.argsort(scores_rv, axis=-1, kind="stable")
-        removed_rv = _cumulative(np.take_along_axis(scores_rv, order_rv, -1)) <= 1 - self.top_p
-        removed_rv[:, -self.min_tokens_to_keep :] = False
-        return _remove(scores_rv, _scatter(order_rv, removed_rv), self.filter_value)
+        # Only values are sorted, which is much faster than indices; among equal scores the first ones go.
+        sorted_rv = np.sort(scores_rv, axis=-1)
+        removed_r = (_cumulative(sorted_rv) <= 1 - self.top_p).sum(-1)
+        removed_r = np.minimum(removed_r, max(scores_rv.shape[-1] - self.min_tokens_to_keep, 0))
+        lowest_r1 = np.take_along_axis(sorted_rv, removed_r[:, None], -1)
+        equal_rv = scores_rv == lowest_r1
+        spare_r = removed_r - (sorted_rv < lowest_r1).sum(-1)
+        surplus_rv = equal_rv & (np.cumsum(equal_rv, axis=-1) <= spare_r[:, None])
+        return _remove(scores_rv, (scores_rv < lowest_r1) | surplus_rv, self.filter_value)
 
 
 class MinPLogitsWarper(LogitsProcessor):
