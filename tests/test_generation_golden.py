@@ -5,44 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file, save_file
+from weight_rule import filled, ids, mask
 
 import minipegasus
 
-NORMS = ("norm.weight", "layernorm_embedding.weight", "LayerNorm.weight")
 SHARED = {"vocab_size": 50, "encoder_layers": 2, "encoder_attention_heads": 2, "decoder_attention_heads": 2}
 SHARED |= {"d_model": 8, "encoder_ffn_dim": 24, "decoder_ffn_dim": 20, "scale_embedding": True}
-
-
-def formula(number: int, shape: tuple[int, ...], norm: bool) -> Any:
-    """The values of the ``number``-th tensor (from 0, names sorted)."""
-    index = np.arange(int(np.prod(shape)), dtype=np.float64)
-    waves = np.sin(12.9898 * (index + 1) + 78.233 * (number + 1)) * 43758.5453
-    values = waves - np.floor(waves) - 0.5
-    return (1 + 0.2 * values if norm else values).astype(np.float32).reshape(shape)
-
-
-def filled(model: Any, folder: Path, tables: bool = False) -> Any:
-    """Save the model, give its file the formula's weights and load it again."""
-    model.save_pretrained(folder)
-    path = folder / "model.safetensors"
-    weights = load_file(path)
-    names = sorted(name for name in weights if tables or "embed_positions" not in name)
-    for number, name in enumerate(names):
-        weights[name] = formula(number, weights[name].shape, name.endswith(NORMS))
-    save_file(weights, path, metadata={"format": "pt"})
-    return type(model).from_pretrained(folder)
-
-
-def ids(rows: int, columns: int) -> Any:
-    row, column = np.indices((rows, columns))
-    return (7 * column**2 + 3 * column + 11 * row + 5) % 47 + 3
-
-
-def mask(rows: int, columns: int, seen: int) -> Any:
-    mask = np.ones((rows, columns), np.int64)
-    mask[1, seen:] = 0
-    return mask
 
 
 @pytest.fixture(scope="module")

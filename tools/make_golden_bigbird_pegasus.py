@@ -18,7 +18,7 @@ from golden_common import GOLDEN, fill, prepare, replace, train_tokenizer, write
 
 FOLDER = GOLDEN / "bigbird_pegasus"
 PIECES = 120
-SEED = 31
+SEED = 82
 FULL, SPARSE = 14, 15
 EVERYTHING = {"output_attentions": True, "output_hidden_states": True}
 
@@ -180,7 +180,9 @@ def head_cases() -> None:
 
     spans = "BigBirdPegasusForQuestionAnswering"
     write_call(answers, "logits", spans, {**both, "decoder_input_ids": target})
-    write_call(answers, "loss", spans, {**both, "start_positions": np.array([1, 30]), "end_positions": np.array([-2, 7])})
+    write_call(
+        answers, "loss", spans, {**both, "start_positions": np.array([1, 30]), "end_positions": np.array([-2, 7])}
+    )
     write_call(answers, "short", spans, {"input_ids": source[:, :6], "start_positions": np.array([0, 3])})
 
     write_call(causal, "forward", "BigBirdPegasusForCausalLM", {"input_ids": target, "labels": target, **EVERYTHING})
