@@ -17,9 +17,9 @@ from .config import GenerationConfig
 from .constrained_beam import constrained_beam_search
 from .group_beam import group_beam_search
 from .outputs import Recorder, SearchResult
-from .prepare import extend, prepare_inputs
+from .prepare import Inputs, extend, prepare_inputs
 from .processors import token_ids
-from .protocols import GenerativeModel
+from .protocols import Decoding, GenerativeModel
 from .resolve import check_keywords, check_supported, resolve_config, resolve_lengths
 from .search import search, search_steps
 from .streaming import BaseStreamer
@@ -135,27 +135,14 @@ def prepare_task(
     limit = getattr(model.config, "max_position_embeddings", None)
     max_length = resolve_lengths(config, prompt_length, prepared.embedded_length, limit, explicit)
     rows_per_item = max(config.num_beams, config.num_return_sequences)
+    prompt_ids_rt = np.repeat(prepared.prompt_ids_bt, rows_per_item, axis=0)
     processors = build_processors(
         config, prompt_length, prepared.source_ids_bs, eos_ids, prefix_allowed_tokens_fn, logits_processor or ()
     )
     criteria = build_criteria(config, max_length, eos_ids, tokenizer, stopping_criteria or ())
-    prompt_ids_rt = np.repeat(prepared.prompt_ids_bt, rows_per_item, axis=0)
-    # A custom MaxLengthCriteria may allow more than the settings do; embeddings take the place of the prompt's ids.
-    positions = max(max_length, criteria.max_length or 0)
-    if prepared.embedded_length is not None:
-        positions += prepared.embedded_length - prompt_length
-    derives = not encoder_decoder and "position_ids" in model.model_keywords()
-    extend(prepared, positions, encoder_decoder=encoder_decoder, derive_position_ids=derives)
-    decoding = model.start_decoding(
-        rows_per_item=rows_per_item,
-        max_length=positions,
-        prompt_ids_rt=prompt_ids_rt,
-        inputs=prepared.model,
-        output_attentions=config.output_attentions,
-        output_hidden_states=config.output_hidden_states,
-        # Without a cache there would be no way to tell the embeddings' positions from those of new ids.
-        use_cache=config.use_cache or prepared.embedded_length is not None,
-    )
+    source = _generator(rng)
+    # A custom MaxLengthCriteria may allow more than the settings do.
+    decoding = _start_decoding(model, config, prepared, prompt_ids_rt, max(max_length, criteria.max_length or 0))
     return Task(
         config=config,
         decoding=decoding,
@@ -166,9 +153,30 @@ def prepare_task(
         criteria=criteria,
         eos_ids=eos_ids,
         pad_id=pad_id,
-        rng=_generator(rng),
+        rng=source,
         recorder=Recorder(config),
         on_step=on_step,
+    )
+
+
+def _start_decoding(
+    model: GenerativeModel, config: GenerationConfig, prepared: Inputs, prompt_ids_rt: IntArray, max_length: int
+) -> Decoding:
+    encoder_decoder = bool(model.config.is_encoder_decoder)
+    embedded = prepared.embedded_length
+    # Embeddings take the place of the prompt's ids.
+    positions = max_length if embedded is None else max_length + embedded - prompt_ids_rt.shape[1]
+    derives = not encoder_decoder and "position_ids" in model.model_keywords()
+    extend(prepared, positions, encoder_decoder=encoder_decoder, derive_position_ids=derives)
+    return model.start_decoding(
+        rows_per_item=len(prompt_ids_rt) // len(prepared.prompt_ids_bt),
+        max_length=positions,
+        prompt_ids_rt=prompt_ids_rt,
+        inputs=prepared.model,
+        output_attentions=config.output_attentions and config.return_dict_in_generate,
+        output_hidden_states=config.output_hidden_states and config.return_dict_in_generate,
+        # Without a cache there would be no way to tell the embeddings' positions from those of new ids.
+        use_cache=config.use_cache or embedded is not None,
     )
 
 
