@@ -11,6 +11,7 @@
 #define MAX_TILE 64
 #define MIN_TILE 16
 #define TILE_FLOATS 131072 /* scores of a tile that stay in the second-level cache */
+#define MANY_QUERIES 10      /* from here on, laying keys side by side pays */
 #define VALUE_KEYS 512     /* values that do, too */
 /* The score of a hidden key: set, not added, so that a row in which every key is hidden comes out uniform. */
 #define HIDDEN (-FLT_MAX)
@@ -98,32 +99,87 @@ static int64_t active_spans(const plan *p, const query *queries, int64_t n, cons
     return reach;
 }
 
-/* Raw scores q . k of one span, four keys by up to four queries at a time. */
-VEC void span_scores(const mp_attention_args *a, const query *queries, int64_t n, const float *keys,
-                     const int32_t *source, const span *s, int64_t width, float *scores, int64_t stride) {
+/* ---- scores of many queries: the packed path of linear.h ---- */
+
+/* Scratch for one tile of queries: x and w are its panels of queries and of PACK_COLUMNS keys. */
+typedef struct {
+    float *x, *w, *stack, *tile;
+    int64_t steps, x_lane, w_lane;
+} packed_scores;
+
+static int64_t packed_scores_floats(int64_t width, int64_t queries) {
+    int64_t steps = (width + 15) / 16, panels = (queries + SCORE_ROWS - 1) / SCORE_ROWS;
+    return 16 * (panels * (steps * SCORE_ROWS + 16) + steps * PACK_COLUMNS + 16) + 5 * SCORE_ROWS * PACK_COLUMNS;
+}
+
+static packed_scores packed_scores_in(float *scratch, int64_t width) {
+    int64_t steps = (width + 15) / 16;
+    packed_scores p = {.stack = scratch, .steps = steps, .x_lane = steps * SCORE_ROWS + 16, .w_lane = steps * PACK_COLUMNS};
+    p.tile = p.stack + 4 * SCORE_ROWS * PACK_COLUMNS;
+    p.w = p.tile + SCORE_ROWS * PACK_COLUMNS;
+    p.x = p.w + 16 * p.w_lane;
+    return p;
+}
+
+static void lay_queries(const packed_scores *p, const query *queries, int64_t n, int64_t width) {
+    for (int64_t first = 0; first < n; first += SCORE_ROWS)
+        for (int64_t k = 0; k < p->steps; k++) {
+            vf r[16];
+            for (int i = 0; i < 16; i++)
+                r[i] = i < SCORE_ROWS && first + i < n ? vload_up_to(queries[first + i].q + 16 * k, width - 16 * k) : vzero();
+            lay_side_by_side(r, p->x + first / SCORE_ROWS * 16 * p->x_lane + k * SCORE_ROWS, p->x_lane);
+        }
+}
+
+/* The keys from j on. */
+static void lay_keys(const packed_scores *p, const mp_attention_args *a, const float *keys, const int32_t *source,
+                     int64_t j, int64_t stop) {
+    for (int v = 0; v < PACK_VECS; v++, j += 16) {
+        const float *from[16];
+        for (int64_t c = 0; c < 16; c++) {
+            int64_t key = smaller(j + c, stop - 1); /* past the end: the last one again, not stored */
+            from[c] = keys + key * a->k_strides[2] + (source ? source[key] * a->k_strides[0] : 0);
+        }
+        for (int64_t k = 0; k < p->steps; k++) {
+            vf r[16];
+            for (int c = 0; c < 16; c++) r[c] = vload_up_to(from[c] + 16 * k, a->width - 16 * k);
+            lay_side_by_side(r, p->w + k * PACK_COLUMNS + 16 * v, p->w_lane);
+        }
+    }
+}
+
+/* Raw scores q . k of one span, for n queries that lay_queries has laid out. */
+VEC void span_scores(const packed_scores *p, int64_t steps, const mp_attention_args *a, int64_t n, const float *keys,
+                     const int32_t *source, const span *s, float *scores, int64_t stride) {
+    for (int64_t j = s->start; j < s->stop; j += PACK_COLUMNS) {
+        lay_keys(p, a, keys, source, j, s->stop);
+        float *to = scores + s->position + j - s->start;
+        int64_t count = smaller(PACK_COLUMNS, s->stop - j);
+        for (int64_t r = 0; r < n; r += SCORE_ROWS) {
+            const float *x = p->x + r / SCORE_ROWS * 16 * p->x_lane;
+            packed_tile(SCORE_ROWS, 0, x, p->w, steps, p->x_lane, p->w_lane, p->stack, p->tile);
+            for (int64_t i = 0; i < SCORE_ROWS && r + i < n; i++)
+                for (int64_t c = 0; c < count; c += 16)
+                    vstore_up_to(to + (r + i) * stride + c, vload(p->tile + i * PACK_COLUMNS + c), count - c);
+        }
+    }
+}
+
+/* ---- scores of few queries: sixteen lanes along the head's width ---- */
+
+VEC void span_scores_of_few(const mp_attention_args *a, const query *queries, int64_t n, const float *keys,
+                            const int32_t *source, const span *s, float *scores, int64_t stride) {
     for (int64_t j = s->start; j < s->stop; j += 4) {
         const void *k[4];
-        for (int c = 0; c < 4; c++) { /* past the end: the last one again, not stored */
-            int64_t key = j + c < s->stop ? j + c : s->stop - 1;
+        int64_t count = smaller(4, s->stop - j);
+        for (int64_t c = 0; c < 4; c++) {
+            int64_t key = j + (c < count ? c : count - 1);
             k[c] = keys + key * a->k_strides[2] + (source ? source[key] * a->k_strides[0] : 0);
         }
-        float *to = scores + s->position + j - s->start;
-        int64_t stored = smaller(4, s->stop - j);
-        for (int64_t i = 0; i < n;) {
-            const float *x[4];
-            float tile[16];
-            int rows = DOT_ROWS == 4 && n > 1 ? 4 : 1;
-            for (int r = 0; r < rows; r++) x[r] = queries[i + r < n ? i + r : n - 1].q;
-            if (stored == 4 && i + rows <= n) { /* the common case writes in place */
-                if (rows == 4) dot_tile(4, x, k, width, WEIGHT_F32, NULL, 0, to + i * stride, stride);
-                else dot_tile(1, x, k, width, WEIGHT_F32, NULL, 0, to + i * stride, stride);
-            } else {
-                if (rows == 4) dot_tile(4, x, k, width, WEIGHT_F32, NULL, 0, tile, 4);
-                else dot_tile(1, x, k, width, WEIGHT_F32, NULL, 0, tile, 4);
-                for (int r = 0; r < rows && i + r < n; r++)
-                    memcpy(to + (i + r) * stride, tile + 4 * r, (size_t)stored * sizeof(float));
-            }
-            i += rows;
+        for (int64_t i = 0; i < n; i++) {
+            float tile[4], *to = scores + i * stride + s->position + j - s->start;
+            dot_tile(1, &queries[i].q, k, a->width, WEIGHT_F32, NULL, 0, tile, 4);
+            memcpy(to, tile, (size_t)count * sizeof(float));
         }
     }
 }
@@ -279,21 +335,24 @@ static void attention_unit(void *args, int64_t unit, void *scratch) {
     }
     int64_t width = (a->width + 15) / 16 * 16, active;
     float *scores = scratch, *sums = scores + per_tile * stride, *unused = sums + per_tile * width;
-    span *spans = (span *)(unused + width);
+    packed_scores packed = packed_scores_in(unused + width, a->width);
+    span *spans = (span *)(unused + width + packed_scores_floats(a->width, per_tile));
     int64_t reach = active_spans(p, queries, n, a->ranges + 2 * bounds[0], bounds[1] - bounds[0], spans, &active);
 
     const int32_t *source = a->rows ? a->rows + group * a->keys : NULL; /* then a group is one query row */
     int64_t key_row = source ? 0 : group;
     const float *keys = a->k + key_row * a->k_strides[0] + head * a->k_strides[1];
     const float *values = a->v + key_row * a->v_strides[0] + head * a->v_strides[1];
+    if (n >= MANY_QUERIES) lay_queries(&packed, queries, n, a->width);
     for (int64_t j = 0; j < active; j++) {
         const span *s = &spans[j];
         if (s->same_as >= 0)
             for (int64_t i = 0; i < n; i++)
                 memcpy(scores + i * stride + s->position, scores + i * stride + s->same_as,
                        (size_t)(s->stop - s->start) * sizeof(float));
-        else if (a->width == 64) span_scores(a, queries, n, keys, source, s, 64, scores, stride);
-        else span_scores(a, queries, n, keys, source, s, a->width, scores, stride);
+        else if (n < MANY_QUERIES) span_scores_of_few(a, queries, n, keys, source, s, scores, stride);
+        else if (a->width == 64) span_scores(&packed, 4, a, n, keys, source, s, scores, stride); /* unrolled */
+        else span_scores(&packed, packed.steps, a, n, keys, source, s, scores, stride);
     }
     for (int64_t i = 0; i < n; i++) {
         weigh(a, &queries[i], spans, active, reach, head, scores + i * stride);
@@ -330,7 +389,8 @@ static int attention(const mp_attention_args *a) {
     size_t starts_bytes = (size_t)(2 * a->blocks + 1) * sizeof(int64_t);
     size_t counts_bytes = (size_t)(visible_rows * (a->keys + 1)) * sizeof(int32_t);
     for (int64_t block = 0; block < a->blocks; block++) {
-        int64_t listed = most_listed(a, block), floats = tile_rows(listed) * (score_stride(listed) + width) + width;
+        int64_t listed = most_listed(a, block), rows = tile_rows(listed);
+        int64_t floats = rows * (score_stride(listed) + width) + width + packed_scores_floats(a->width, rows);
         for (int64_t i = 0; i < a->plans; i++) {
             const int64_t *bounds = a->range_starts + i * (a->blocks + 1) + block;
             int64_t spans = (bounds[1] - bounds[0]) * (int64_t)sizeof(span);

@@ -153,8 +153,14 @@ typedef struct {
  * it and a stack of four tiles suffices. */
 static const int lane_order[16] = {0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15};
 
-/* A panel holds, for lane l and step k, `width` values side by side: panel[lane_order[l] * lane + k * width]. The last
- * store of a lane may run over into the padding, which is why there is a spare line. */
+/* A panel holds, for lane l and step k, `width` values side by side: panel[lane_order[l] * lane + k * width]. This lays
+ * one step of sixteen rows (destroying r); where the width is less, the next step's store covers what is too much, and
+ * padding between lanes takes the last. */
+VEC void lay_side_by_side(vf r[16], float *panel, int64_t lane) {
+    vtranspose(r);
+    for (int l = 0; l < 16; l++) vstore(panel + lane_order[l] * lane, r[l]);
+}
+
 static void pack_x(void *args, int64_t unit, void *scratch) {
     const packed_args *p = args;
     const mp_linear_args *a = p->a;
@@ -166,8 +172,7 @@ static void pack_x(void *args, int64_t unit, void *scratch) {
         for (int i = 0; i < 16; i++)
             r[i] = i < PACK_ROWS && first + i < last
                        ? vload_up_to(a->x + (first + i) * a->inner + k * 16, a->inner - k * 16) : vzero();
-        vtranspose(r);
-        for (int l = 0; l < 16; l++) vstore(panel + lane_order[l] * p->x_lane + k * PACK_ROWS, r[l]);
+        lay_side_by_side(r, panel + k * PACK_ROWS, p->x_lane);
     }
 }
 
@@ -186,21 +191,19 @@ VEC void pack_w(const packed_args *p, int64_t first, float *panel, int kind) {
             for (int i = 0; i < 16; i++)
                 r[i] = column + i < a->outer ? load_weights((const char *)a->weight + (size_t)(column + i) * row_bytes,
                                                             k * 16, a->inner - k * 16, kind) : vzero();
-            vtranspose(r);
-            for (int l = 0; l < 16; l++)
-                vstore(panel + lane_order[l] * p->w_lane + k * PACK_COLUMNS + v * 16, r[l]);
+            lay_side_by_side(r, panel + k * PACK_COLUMNS + v * 16, p->w_lane);
         }
 }
 
-/* One tile of outputs: each pass sums one lane, then joins what the tree of N1 joins so far. */
-static void packed_tile(const float *x, const float *w, int64_t steps, int64_t x_lane, int64_t w_lane, float *stack,
-                        float *out) {
-    const int64_t size = PACK_ROWS * PACK_COLUMNS;
+/* One tile of outputs, [rows, PACK_COLUMNS]: each pass sums one lane, then joins what the tree of N1 joins so far. */
+VEC void packed_tile(int rows, int prefetch, const float *x, const float *w, int64_t steps, int64_t x_lane,
+                     int64_t w_lane, float *stack, float *out) {
+    const int64_t size = rows * PACK_COLUMNS;
     for (int pass = 0; pass < 16; pass++) {
         vf sums[PACK_ROWS][PACK_VECS];
         const float *xs = x + pass * x_lane, *ws = w + pass * w_lane;
 #pragma GCC unroll 16
-        for (int i = 0; i < PACK_ROWS; i++)
+        for (int i = 0; i < rows; i++)
 #pragma GCC unroll 2
             for (int v = 0; v < PACK_VECS; v++) sums[i][v] = vzero();
         for (int64_t k = 0; k < steps; k++) {
@@ -208,27 +211,29 @@ static void packed_tile(const float *x, const float *w, int64_t steps, int64_t x
 #pragma GCC unroll 2
             for (int v = 0; v < PACK_VECS; v++) b[v] = vload(ws + v * 16);
 #pragma GCC unroll 16
-            for (int i = 0; i < PACK_ROWS; i++) {
+            for (int i = 0; i < rows; i++) {
                 vf value = vset1(xs[i]);
 #pragma GCC unroll 2
                 for (int v = 0; v < PACK_VECS; v++) sums[i][v] = vfma(value, b[v], sums[i][v]);
             }
-            __builtin_prefetch(xs + PREFETCH_STEPS * PACK_ROWS);
+            if (prefetch) {
+                __builtin_prefetch(xs + PREFETCH_STEPS * rows);
 #pragma GCC unroll 2
-            for (int v = 0; v < PACK_VECS; v++) __builtin_prefetch(ws + PREFETCH_STEPS * PACK_COLUMNS + v * 16);
-            xs += PACK_ROWS, ws += PACK_COLUMNS;
+                for (int v = 0; v < PACK_VECS; v++) __builtin_prefetch(ws + PREFETCH_STEPS * PACK_COLUMNS + v * 16);
+            }
+            xs += rows, ws += PACK_COLUMNS;
         }
         for (int bits = pass; bits & 1; bits >>= 1) {
             stack -= size;
 #pragma GCC unroll 16
-            for (int i = 0; i < PACK_ROWS; i++)
+            for (int i = 0; i < rows; i++)
 #pragma GCC unroll 2
                 for (int v = 0; v < PACK_VECS; v++)
                     sums[i][v] = vadd(vload(stack + i * PACK_COLUMNS + v * 16), sums[i][v]);
         }
         float *to = pass == 15 ? out : stack;
 #pragma GCC unroll 16
-        for (int i = 0; i < PACK_ROWS; i++)
+        for (int i = 0; i < rows; i++)
 #pragma GCC unroll 2
             for (int v = 0; v < PACK_VECS; v++) vstore(to + i * PACK_COLUMNS + v * 16, sums[i][v]);
         stack += size;
@@ -247,7 +252,8 @@ static void packed_unit(void *args, int64_t unit, void *scratch) {
     default: pack_w(p, column, panel, WEIGHT_BF16);
     }
     for (int64_t r = 0; r < p->rows; r += PACK_ROWS) {
-        packed_tile(p->packed_x + r / PACK_ROWS * p->x_lane * 16, panel, p->steps, p->x_lane, p->w_lane, stack, tile);
+        packed_tile(PACK_ROWS, 1, p->packed_x + r / PACK_ROWS * p->x_lane * 16, panel, p->steps, p->x_lane, p->w_lane,
+                    stack, tile);
         for (int64_t i = 0; i < PACK_ROWS && r + i < p->rows; i++) {
             float *out = a->out + (p->first_row + r + i) * a->outer + column;
             memcpy(out, tile + i * PACK_COLUMNS, (size_t)columns * sizeof(float));

@@ -8,6 +8,7 @@
 #define PACK_VECS 2
 #define DOT_ROWS 4
 #define DIRECT_MAX_ROWS 80
+#define SCORE_ROWS 8
 #define VALUE_ROWS 6
 #define VALUE_VECS 4
 

@@ -7,6 +7,7 @@
 #define PACK_VECS 1
 #define DOT_ROWS 1
 #define DIRECT_MAX_ROWS 8
+#define SCORE_ROWS 2
 #define VALUE_ROWS 2
 #define VALUE_VECS 1
 

@@ -8,6 +8,7 @@
 #define PACK_VECS 1
 #define DOT_ROWS 1
 #define DIRECT_MAX_ROWS 16
+#define SCORE_ROWS 6
 #define VALUE_ROWS 6
 #define VALUE_VECS 1
 
