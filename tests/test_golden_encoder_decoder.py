@@ -1,0 +1,12 @@
+"""Pairs of every kind against what transformers computed: golden/encoder_decoder."""
+
+from pathlib import Path
+
+import pytest
+from golden_cases import case_id, case_paths, check
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("path", case_paths("encoder_decoder"), ids=case_id)
+def test_golden_case(path: Path, dtype: str) -> None:
+    check(path, dtype)
