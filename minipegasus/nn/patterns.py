@@ -229,7 +229,7 @@ def _first_rows(
             allowed = inner[: min(i - 2, last)]
         else:
             allowed = np.concatenate([inner[: i - 2], inner[i + 1 : last]])
-        drawn = [int(j) for j in rng.permutation(allowed) if j < n][:count]
+        drawn = [int(j) for j in rng.permutation(allowed[allowed < n])[:count]]
         # One block that stands for several: the reference assigns it to every place.
         yield tuple(drawn * count if len(drawn) == 1 else drawn)
 
