@@ -209,8 +209,11 @@ def _check_charsmap(blob: bytes, name: str) -> None:
     leaves = targets[enterable & (((units >> 8) & 1) == 1)]
     starts = (units[leaves] & 0x7FFFFFFF).astype(np.int64)
     ends = np.flatnonzero(np.frombuffer(texts, np.uint8) == 0)
-    if not len(ends) or ends[-1] != len(texts) - 1 or np.any(np.diff(ends, prepend=-1) > MAX_REPLACEMENT_BYTES):
-        raise _DamageError(f"{name}: expected replacements of under {MAX_REPLACEMENT_BYTES} bytes, each ended by NUL")
+    if not len(ends) or ends[-1] != len(texts) - 1:
+        raise _DamageError(f"{name}: expected replacements that end with NUL, found {texts[-1]:#04x} at the end")
+    longest = int(np.max(np.diff(ends, prepend=-1))) - 1
+    if longest > MAX_REPLACEMENT_BYTES:
+        raise _DamageError(f"{name}: expected replacements of at most {MAX_REPLACEMENT_BYTES} bytes, found {longest}")
     if not np.all(np.isin(starts, np.concatenate([[0], ends[:-1] + 1]))):
         raise _DamageError(f"{name}: expected every leaf to name the start of a replacement, found another position")
     try:
