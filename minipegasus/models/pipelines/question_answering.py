@@ -28,13 +28,12 @@ _NO_NULL_SCORE = 1_000_000.0
 
 @dataclass(frozen=True)
 class _Token:
-    """A token of the context: its id, its own place in the text and that of its word."""
+    """A token of the context: its id, where it stands in the text, and the number of its word."""
 
     id: int
     start: int
     end: int
-    word_start: int
-    word_end: int
+    word: int
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,17 @@ class _Window:
 
     question_ids: list[int]
     tokens: list[_Token]
+
+    def place(self, first: int, last: int, align_to_words: bool) -> tuple[int, int]:
+        """Return where in the text the tokens from ``first`` to ``last`` stand, or the words that they belong to.
+
+        As in the reference, of a word that a window cuts only what is inside counts.
+        """
+        if not align_to_words:
+            return self.tokens[first].start, self.tokens[last].end
+        words = self.tokens[first].word, self.tokens[last].word
+        inside = [token for token in self.tokens if words[0] <= token.word <= words[1]]
+        return inside[0].start, inside[-1].end
 
 
 class QuestionAnsweringPipeline(Pipeline):
@@ -119,7 +129,7 @@ class QuestionAnsweringPipeline(Pipeline):
                 spans, null = _best_spans(start_t, end_t, window, count, max_answer_len)
                 null_score = min(null_score, null)
                 for first, last, score in spans:
-                    _add(answers, context, first, last, score, align_to_words)
+                    _add(answers, context, *window.place(first, last, align_to_words), score)
         if handle_impossible_answer:
             answers.append({"score": null_score, "start": 0, "end": 0, "answer": ""})
         answers.sort(key=lambda answer: answer["score"], reverse=True)
@@ -136,21 +146,25 @@ class QuestionAnsweringPipeline(Pipeline):
                 f"max_seq_len: expected room for more than doc_stride={stride} tokens of the context beside the "
                 f"question's {len(question_ids)}, found {width}"
             )
-        tokens = [token for word in re.finditer(r"\S+", context) for token in self._tokens(word)]
+        words = enumerate(re.finditer(r"\S+", context))
+        tokens = [token for number, word in words for token in self._tokens(number, word)]
         for start in range(0, max(len(tokens), 1), room - stride):
             yield _Window(question_ids, tokens[start : start + room])
             if start + room >= len(tokens):
                 return
 
-    def _tokens(self, word: re.Match[str]) -> list[_Token]:
+    def _tokens(self, number: int, word: re.Match[str]) -> list[_Token]:
         """Return the tokens of a word, with their places where these are plain to see, else with the word's."""
         ids = self.tokenizer.encode(word[0], add_special_tokens=False)
         pieces = [str(piece).removeprefix("▁") for piece in self.tokenizer.convert_ids_to_tokens(ids)]
-        whole = word.span()
         if "".join(pieces) != word[0]:
-            return [_Token(index, *whole, *whole) for index in ids]
-        ends = (whole[0] + np.cumsum([len(piece) for piece in pieces], dtype=np.int64)).tolist()
-        return [_Token(*place, *whole) for place in zip(ids, [whole[0], *ends], ends, strict=False)]
+            return [_Token(index, *word.span(), number) for index in ids]
+        starts = [word.start(), *(word.start() + np.cumsum([len(piece) for piece in pieces])).tolist()]
+        # A lone "▁" stands, as in the reference, for the character that follows it.
+        return [
+            _Token(index, start, start + max(len(piece), 1), number)
+            for index, piece, start in zip(ids, pieces, starts, strict=False)
+        ]
 
     def _logits(
         self, windows: list[_Window], padding: bool | str, width: int
@@ -196,7 +210,7 @@ def _example(question: Any, context: Any) -> tuple[str, str]:
 
 def _best_spans(
     start_t: FloatArray, end_t: FloatArray, window: _Window, count: int, max_answer_len: int
-) -> tuple[list[tuple[_Token, _Token, float]], float]:
+) -> tuple[list[tuple[int, int, float]], float]:
     """Return the ``count`` best spans of a window as (first token, last token, score), and the score of position 0."""
     first = len(window.question_ids)
     inside = slice(first, first + len(window.tokens))
@@ -214,14 +228,11 @@ def _best_spans(
     starts, ends = starts[ends < len(end_s)], ends[ends < len(end_s)]
     scores = start_s[starts] * end_s[ends]
     best = np.argsort(-scores, kind="stable")[:count]
-    return [(window.tokens[starts[i]], window.tokens[ends[i]], float(scores[i])) for i in best], null_score
+    return [(int(starts[i]), int(ends[i]), float(scores[i])) for i in best], null_score
 
 
-def _add(
-    answers: list[dict[str, Any]], context: str, first: _Token, last: _Token, score: float, align_to_words: bool
-) -> None:
+def _add(answers: list[dict[str, Any]], context: str, start: int, end: int, score: float) -> None:
     """Add an answer, or its score to the answer that is the same text but for the case of letters."""
-    start, end = (first.word_start, last.word_end) if align_to_words else (first.start, last.end)
     text = context[start:end]
     for answer in answers:
         if answer["answer"].lower() == text.lower():
