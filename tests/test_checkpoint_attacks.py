@@ -1,5 +1,6 @@
 """Hostile checkpoints: each is one CheckpointError, fast, in little memory, and nothing of it runs."""
 
+import contextlib
 import os
 import struct
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 import checkpoint_attacks as attacks
 import numpy as np
 import pytest
+import torch_file_attacks as torch_files
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -53,12 +55,12 @@ def test_refused(files: attacks.Files, tmp_path: Path, monkeypatch: pytest.Monke
     write(folder, files)
     error = refused(open_checkpoint, folder)
     assert str(folder) in str(error)
-    assert not (tmp_path / attacks.CANARY).exists()
+    assert not (tmp_path / torch_files.CANARY).exists()
 
 
 def test_misplaced_operations_are_refused(tmp_path: Path) -> None:
-    for pickle in attacks.misplaced_operations():
-        (tmp_path / "pytorch_model.bin").write_bytes(attacks.archive(pickle))
+    for pickle in torch_files.misplaced_operations():
+        (tmp_path / "pytorch_model.bin").write_bytes(torch_files.archive(pickle))
         with pytest.raises(CheckpointError):
             open_checkpoint(tmp_path)
 
@@ -72,15 +74,15 @@ def test_json_refused(content: bytes, tmp_path: Path) -> None:
 
 def test_the_attacks_start_from_files_that_open(tmp_path: Path) -> None:
     """Else they would be refused for a slip of the corpus."""
-    pickle = attacks.state(attacks.text("a"), attacks.tensor())
-    for number, content in enumerate((attacks.archive(pickle), attacks.legacy(pickle))):
+    pickle = torch_files.state(torch_files.text("a"), torch_files.tensor())
+    for number, content in enumerate((torch_files.archive(pickle), torch_files.legacy(pickle))):
         folder = tmp_path / str(number)
         folder.mkdir()
         (folder / "pytorch_model.bin").write_bytes(content)
         assert open_checkpoint(folder)["a"].tolist() == [0, 0, 0, 0]
-    good = attacks.archive(pickle)
+    good = torch_files.archive(pickle)
     start, end = good.index(b"PK\x01\x02"), good.rindex(b"PK\x05\x06")
-    (tmp_path / "pytorch_model.bin").write_bytes(attacks.with_zip64_end(good, start, end))
+    (tmp_path / "pytorch_model.bin").write_bytes(torch_files.with_zip64_end(good, start, end))
     assert open_checkpoint(tmp_path)["a"].shape == (4,)
     (tmp_path / "model.safetensors").write_bytes(attacks.safetensors({"b": attacks.entry()}, bytes(8)))
     assert open_checkpoint(tmp_path)["b"].shape == (2,)
@@ -102,8 +104,8 @@ def test_the_attacks_start_from_files_that_open(tmp_path: Path) -> None:
         b"}}.",
         b".",
         b"q\x00.",
-        attacks.named("collections", "OrderedDict") + b"]R.",
-        attacks.named("torch", "Size") + b"NR.",
+        torch_files.named("collections", "OrderedDict") + b"]R.",
+        torch_files.named("torch", "Size") + b"NR.",
     ],
 )
 def test_the_machine_refuses(pickle: bytes) -> None:
@@ -124,13 +126,29 @@ def test_the_machine_reads_plain_values() -> None:
         assert unpickle(pickle, 0, len(pickle)).value == value
 
 
+NUMBERS = [torch_files.integer(value) for value in (0, 1, 4, 2**40)]
+FRAGMENTS = [bytes([code]) for code in b"(NtaesubQR}])\x85\x86\x87\x88\x89"] + [b"q\0", b"h\0", b"q\1", b"h\1"]
+FRAGMENTS += [torch_files.text(value) for value in ("a", "0", "storage")] + NUMBERS
+FRAGMENTS += [torch_files.storage(), torch_files.tensor(), torch_files.EMPTY, torch_files.tensor()[:-1]]
+FRAGMENTS += [torch_files.named("torch", "FloatStorage"), torch_files.named("torch._utils", "_rebuild_tensor_v2")]
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(FRAGMENTS), max_size=40))
+def test_any_order_of_operations_is_data_or_refused(fragments: list[bytes]) -> None:
+    pickle = b"\x80\x02" + b"".join(fragments) + b"."
+    with contextlib.suppress(PickleError):
+        unpickle(pickle, 0, len(pickle))
+
+
 def test_messages_name_what_is_wrong(tmp_path: Path) -> None:
+    system = torch_files.call(torch_files.named("os", "system"), torch_files.text("x"))
     for pickle, words in (
-        (attacks.call(attacks.named("os", "system"), attacks.text("x")) + b".", "global 'os.system' is not allowed"),
+        (system + b".", "global 'os.system' is not allowed"),
         (b"\x80\x04\x8c\x02os\x8c\x06system\x93.", "operation SHORT_BINUNICODE (0x8c) at byte"),
         (b"\x80\x02}\x81.", "operation NEWOBJ (0x81) at byte"),
     ):
-        (tmp_path / "pytorch_model.bin").write_bytes(attacks.archive(pickle))
+        (tmp_path / "pytorch_model.bin").write_bytes(torch_files.archive(pickle))
         with pytest.raises(CheckpointError, match=r"pytorch_model\.bin: ") as caught:
             open_checkpoint(tmp_path)
         assert words in str(caught.value)
@@ -169,8 +187,8 @@ def test_a_sparse_file_of_a_terabyte(tmp_path: Path) -> None:
 
 SEEDS = [
     ("model.safetensors", attacks.safetensors({"a": attacks.entry(), "b": attacks.entry("U8", [3], 8, 11)}, bytes(11))),
-    ("pytorch_model.bin", attacks.archive(attacks.state(attacks.text("a"), attacks.tensor()))),
-    ("pytorch_model.bin", attacks.legacy()),
+    ("pytorch_model.bin", torch_files.archive(torch_files.state(torch_files.text("a"), torch_files.tensor()))),
+    ("pytorch_model.bin", torch_files.legacy()),
     ("pytorch_model.bin", (Path(__file__).parents[1] / "golden" / "formats" / "zip.bin").read_bytes()),
     ("pytorch_model.bin", (Path(__file__).parents[1] / "golden" / "formats" / "legacy.bin").read_bytes()),
 ]

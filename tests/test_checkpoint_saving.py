@@ -129,6 +129,10 @@ def test_what_cannot_be_saved_is_named(tmp_path: Path) -> None:
     assert all(word in str(caught.value) for word in ("'a'", "complex64", "'b'", "'c'", "list"))
     assert "'d'" not in str(caught.value)
     assert not (tmp_path / "new").exists()
+    for value in (np.nan, np.zeros(2), {1, 2}):
+        with pytest.raises(InputError, match="JSON"):
+            save_checkpoint(tmp_path / "new", small(), {"key": value})
+    assert not (tmp_path / "new").exists()
     (tmp_path / "file").write_text("")
     with pytest.raises(CheckpointError, match="file"):
         save_checkpoint(tmp_path / "file", small(), {})

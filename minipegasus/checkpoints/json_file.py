@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, InputError
 from .mapped import MappedFile
 from .tensors import quote
 
@@ -70,7 +70,10 @@ def dump_json(value: dict[str, Any]) -> bytes:
     >>> dump_json({"b": 1, "a": None}).decode()
     '{\\n  "a": null,\\n  "b": 1\\n}\\n'
     """
-    return (json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
+    try:
+        return (json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
+    except (TypeError, ValueError) as error:
+        raise InputError(f"expected values that JSON can hold: {error}") from None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +18,7 @@ class StagedFolder:
         self.folder = folder
         self.files: dict[str, Path] = {}
         self.stale: set[str] = set()
-        self._tag = secrets.token_hex(4)
+        self._tag = os.urandom(4).hex()
 
     def path(self, name: str) -> Path:
         """Return the temporary path of the file that will be called ``name``."""
