@@ -106,3 +106,43 @@ def test_a_checkpoint_is_a_mapping(tmp_path: Path) -> None:
         checkpoint["no.such"]
     with pytest.raises(InputError, match="dtype"):
         checkpoint.array("0.weight", "int32")
+
+
+def test_opening_reads_no_weights(tmp_path: Path) -> None:
+    """A hundred gigabytes that no disk here has: a hole in a sparse file."""
+    count = 25 * 10**9
+    text = json.dumps({"w": {"dtype": "F32", "shape": [count], "data_offsets": [0, 4 * count]}}).encode()
+    text += b" " * (-len(text) % 8)
+    with open(tmp_path / "model.safetensors", "wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + 4 * count)
+    checkpoint = open_checkpoint(tmp_path)
+    assert checkpoint.info["w"].nbytes == 10**11
+    assert checkpoint["w"][[0, -1]].tolist() == [0, 0]
+    checkpoint.release()
+    assert checkpoint["w"][7] == 0
+
+
+def test_a_tensor_that_the_index_does_not_name_is_left_out(tmp_path: Path) -> None:
+    """As transformers does."""
+    shutil.copytree(FORMATS / "sharded_safetensors", tmp_path / "model")
+    path = tmp_path / "model" / "model.safetensors.index.json"
+    index = json.loads(path.read_text())
+    file = index["weight_map"].pop("final_logits_bias")
+    path.write_text(json.dumps(index))
+    checkpoint = open_checkpoint(tmp_path / "model")
+    assert "final_logits_bias" not in checkpoint
+    assert checkpoint.notes == (f"{file}: 'final_logits_bias' is not in the index; left out",)
+
+
+def test_safetensors_come_before_torch_files(tmp_path: Path) -> None:
+    for name in ("sharded_bin", "sharded_safetensors"):
+        shutil.copytree(FORMATS / name, tmp_path, dirs_exist_ok=True)
+    assert open_checkpoint(tmp_path).format == "safetensors"
+    shutil.copy(FORMATS / "zip.bin", tmp_path / "pytorch_model.bin")
+    assert open_checkpoint(tmp_path).format == "safetensors"
+    shutil.copy(FORMATS / "library.safetensors", tmp_path / "model.safetensors")
+    assert set(open_checkpoint(tmp_path)) == set(EXPECTED["library.safetensors"])
+    for path in tmp_path.glob("model*"):
+        path.unlink()
+    assert set(open_checkpoint(tmp_path)) == set(EXPECTED["zip.bin"])
