@@ -48,7 +48,7 @@ class Pipeline:
     ) -> None:
         self.model, self.tokenizer, self.task = model, tokenizer, task
         self._batch_size = 1 if batch_size is None else batch_size
-        self._options = options
+        self._options = self._translated(options)
         if not self.fits(model):
             raise InputError(f"model: expected {self.needs} for {task}, found {type(model).__name__}")
 
@@ -63,12 +63,16 @@ class Pipeline:
         ``num_workers`` has no effect.
         """
         size = self._batch_size if batch_size is None else batch_size
-        options = self._options | options
+        options = self._options | self._translated(options)
         if isinstance(inputs, (list, tuple)):
             return list(self._results(inputs, size, options))
         if isinstance(inputs, Iterator):
             return self._results(inputs, size, options)
         return next(self._results([inputs], size, options))
+
+    def _translated(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Return options as :meth:`_run` takes them; those of the pipeline and of a call are merged afterwards."""
+        return options
 
     def _results(self, inputs: Iterable[Any], size: int, options: dict[str, Any]) -> Iterator[Any]:
         for batch in batches(inputs, size):

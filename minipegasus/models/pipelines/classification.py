@@ -14,8 +14,6 @@ from .base import Pipeline
 
 __all__ = ["TextClassificationPipeline"]
 
-_UNSET: Any = object()
-
 
 class TextClassificationPipeline(Pipeline):
     """Texts, or pairs of texts, in; labels with scores out."""
@@ -46,6 +44,17 @@ class TextClassificationPipeline(Pipeline):
         # As in the reference: a lone text without top_k in the call comes back in a list.
         return [result] if isinstance(inputs, str) and "top_k" not in options else result
 
+    def _translated(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Mark a ``top_k`` that was asked for, which sorts the labels; ``return_all_scores`` does not."""
+        options = dict(options)
+        all_scores = options.pop("return_all_scores", None)
+        if "top_k" in options:
+            return options | {"ranked": True}
+        if all_scores is None:
+            return options
+        warnings.warn("return_all_scores: top_k=None replaces True, top_k=1 replaces False", stacklevel=4)
+        return options | {"top_k": None if all_scores else 1}
+
     def _run(self, batch: list[Any], size: int, options: dict[str, Any]) -> Iterable[Any]:
         return self._classified(batch, **options)
 
@@ -53,8 +62,8 @@ class TextClassificationPipeline(Pipeline):
         self,
         batch: list[Any],
         *,
-        top_k: int | None = _UNSET,
-        return_all_scores: bool | None = None,
+        top_k: int | None = 1,
+        ranked: bool = False,
         function_to_apply: str | None = None,
         **tokenizing: Any,
     ) -> Iterable[Any]:
@@ -67,13 +76,8 @@ class TextClassificationPipeline(Pipeline):
         encoded = self._encoded(batch, tokenizing)
         model: Any = self.model
         logits_bv = model(**encoded, use_cache=False).logits
-        alone = top_k is _UNSET
-        if alone:
-            if return_all_scores is not None:
-                warnings.warn("return_all_scores: top_k=None replaces True, top_k=1 replaces False", stacklevel=4)
-            top_k = None if return_all_scores else 1
         for scores_v in _FUNCTIONS[function_to_apply.lower()](logits_bv):
-            yield self._labels(scores_v, top_k, alone)
+            yield self._labels(scores_v, top_k, ranked)
 
     def _usual_function(self) -> str:
         config = self.model.config
@@ -91,12 +95,12 @@ class TextClassificationPipeline(Pipeline):
         encoded = self.tokenizer(list(texts), None if pairs[0] is None else list(pairs), **given)
         return {name: encoded[name] for name in self.tokenizer.model_input_names}
 
-    def _labels(self, scores_v: FloatArray, top_k: int | None, alone: bool) -> Any:
+    def _labels(self, scores_v: FloatArray, top_k: int | None, ranked: bool) -> Any:
         names = self.model.config.id2label
-        if alone and top_k == 1:
+        if top_k == 1 and not ranked:
             return {"label": names[int(scores_v.argmax())], "score": float(scores_v.max())}
         found = [{"label": names[i], "score": float(score)} for i, score in enumerate(scores_v)]
-        if not alone:
+        if ranked:
             found.sort(key=lambda one: one["score"], reverse=True)
         return found[:top_k]
 

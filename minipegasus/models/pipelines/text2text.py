@@ -46,7 +46,8 @@ class Text2TextGenerationPipeline(Pipeline):
         **options: Any,
     ) -> None:
         super().__init__(model, tokenizer, task, batch_size)
-        config, self._options = resolve_config(_generative(model), self.defaults, True, options)
+        config, rest = resolve_config(_generative(model), self.defaults, True, options)
+        self._options = self._translated(rest)
         if config.max_new_tokens == self.defaults.max_new_tokens and config.max_length not in (
             None,
             GenerationConfig.max_length,
@@ -165,8 +166,8 @@ class TranslationPipeline(Text2TextGenerationPipeline):
 
     name = "translation"
 
-    def _run(self, batch: list[Any], size: int, options: dict[str, Any]) -> Iterable[Any]:
-        return self._generated(batch, **{k: v for k, v in options.items() if k not in ("src_lang", "tgt_lang")})
+    def _translated(self, options: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in options.items() if name not in ("src_lang", "tgt_lang")}
 
     def _check_lengths(self, length: int, min_length: int | None, max_length: int | None) -> None:
         if max_length is not None and length > 0.9 * max_length:
