@@ -48,7 +48,19 @@ def read_safetensors(mapped: MappedFile) -> tuple[dict[str, TensorInfo], dict[st
         problems = _coverage_problems(spans, mapped.size - start)
     if problems:
         raise CheckpointError(listing(f"{mapped.path}: not a valid safetensors file", problems))
+    _second_opinion(mapped)
     return {info.name: info for _, _, info in spans}, metadata
+
+
+def _second_opinion(mapped: MappedFile) -> None:
+    """Let the format's own library read the header too: what one parser overlooks the other may not."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(mapped.path, framework="numpy"):
+            pass
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{mapped.path}: not a valid safetensors file: {error}") from error
 
 
 def _header(mapped: MappedFile) -> tuple[dict[str, Any], int]:
