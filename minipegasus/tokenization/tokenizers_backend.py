@@ -53,11 +53,7 @@ class LibraryModel:
 
     def encode(self, text: str) -> list[str]:
         """Return the pieces of ``text``."""
-        try:
-            tokens: list[str] = self._tokenizer.encode(text, add_special_tokens=False).tokens
-        except TypeError:  # what the library says of a lone surrogate
-            text.encode("utf-8")
-            raise
+        tokens: list[str] = self._tokenizer.encode(text, add_special_tokens=False).tokens
         return tokens
 
 

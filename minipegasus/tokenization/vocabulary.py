@@ -187,13 +187,12 @@ class Vocabulary(SpecialTokens):
         return text
 
     def _pieces(self, text: str) -> list[str]:
-        if not text:
-            return []
         try:
-            return self._model.encode(text)
+            text.encode("utf-8")  # of what cannot be, each library says something else
         except UnicodeEncodeError as error:
             found = f"a lone surrogate {text[error.start]!r} at position {error.start} of {text!r:.40}"
             raise InputError(f"text: expected Unicode text, found {found}") from None
+        return self._model.encode(text) if text else []
 
     def _parts(self, text: str) -> list[str]:
         """Cut ``text`` at its added tokens and apply what they do to their neighbours."""
