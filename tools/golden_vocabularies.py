@@ -28,7 +28,7 @@ def write_word_pieces(folder: Path, size: int) -> int:
     return len(pieces[:size])
 
 
-def write_byte_pairs(folder: Path, merges: int = 40) -> int:
+def write_byte_pairs(folder: Path, merges: int, limit: int) -> int:
     """Write ``vocab.json`` and ``merges.txt`` and what belongs to them; return the vocabulary's size.
 
     Bytes that the text lacks are left out, so other texts contain unknown tokens.
@@ -51,7 +51,7 @@ def write_byte_pairs(folder: Path, merges: int = 40) -> int:
     lines = ["#version: 0.2", *(" ".join(rule) for rule in rules)]
     replace(folder / "merges.txt", "".join(f"{line}\n" for line in lines).encode())
     tokenizer = transformers.RobertaTokenizer(
-        str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=30
+        str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=limit
     )
     tokenizer.save_pretrained(folder)
     return len(vocabulary)

@@ -174,7 +174,7 @@ def make_bert() -> None:
 
 def make_roberta() -> None:
     folder = FOLDER / "roberta"
-    size = write_byte_pairs(folder)
+    size = write_byte_pairs(folder, merges=40, limit=30)
     config = transformers.RobertaConfig(vocab_size=size, **SIZES, layer_norm_eps=1e-5, type_vocab_size=1)
     save(folder, transformers.RobertaForMaskedLM(config), SEED + 6)
     source = ids(2, 6, 11, size=size)

@@ -133,10 +133,10 @@ def make_bert() -> None:
 def make_roberta() -> None:
     """roberta2roberta: positions from the padding id on, counted over what is no padding."""
     folder, config = FOLDER / "roberta", transformers.RobertaConfig
-    size = write_byte_pairs(folder)
-    sizes = {**SIZES, "vocab_size": size, "layer_norm_eps": 1e-5, "type_vocab_size": 1}
+    size = write_byte_pairs(folder, merges=30, limit=62)
+    sizes = {**SIZES, "vocab_size": size, "layer_norm_eps": 1e-5, "type_vocab_size": 1, "max_position_embeddings": 64}
     values = {"decoder_start_token_id": 0, "bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2}
-    save(folder, config(**sizes), config(**sizes), 285, **values)
+    save(folder, config(**sizes), config(**sizes), 125, **values)
     source, target = ids(2, 6, 13, size=size), ids(2, 5, 14, size=size)
     source[1, 4:] = 1
     both = {"input_ids": source, "attention_mask": MASK, "decoder_input_ids": target}

@@ -207,6 +207,10 @@ class GenerationConfig:
         snapshot: dict[str, Any] | None = getattr(self, "_snapshot", None)
         return snapshot is not None and snapshot == self._settings()
 
+    def following(self, model_config: Any) -> Self:
+        """Return a copy; what was derived from a model's configuration and not changed since is derived anew."""
+        return self.from_model_config(model_config) if self.is_unmodified_model_config() else self.copy()
+
     # ---- conversions
 
     def _settings(self) -> dict[str, Any]:

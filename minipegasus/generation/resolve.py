@@ -57,7 +57,7 @@ def resolve_config(
     """
     own = model.generation_config
     if given is None:
-        config = GenerationConfig.from_model_config(model.config) if own.is_unmodified_model_config() else own.copy()
+        config = own.following(model.config)
     else:
         config = given.copy()
         _fill_in(config, own, use_model_defaults)

@@ -148,7 +148,9 @@ class PreTrainedModel:
         """
         config = {**self.config.to_dict(), "architectures": [type(self).__name__], "dtype": self.dtype.name}
         tensors = {w.saved_as: self._weights[name] for name, w in self._layout.weights.items()}
-        save_checkpoint(folder, tensors, config, self.generation_config.to_diff_dict(), max_shard_size)
+        save_checkpoint(
+            folder, tensors, config, self.generation_config.following(self.config).to_diff_dict(), max_shard_size
+        )
 
     # Looking at the weights
 
