@@ -14,7 +14,6 @@ NAME = "selftest"
 HELP = "check that this machine computes the same bits as every other"
 
 EXAMPLES = """\
-examples:
   minipegasus selftest
   MINIPEGASUS_ISA=avx2 minipegasus selftest --only-current
 """
