@@ -64,10 +64,10 @@ VEC vf vtanh(vf x) {
     p = vfma(p, u, vset1(-0x1.b9f580p-5f));
     p = vfma(p, u, vset1(0x1.111086p-3f));
     p = vfma(p, u, vset1(-0x1.555554p-2f));
-    vf small = vfma(vmul(p, u), x, x);
+    vf small = vfma(vmul(p, u), a, a);
     vf e = vexp(vmin(vset1(20.0f), vadd(a, a)));
     vf large = vsub(vset1(1.0f), vdiv(vset1(2.0f), vadd(e, vset1(1.0f))));
-    return vif_less(a, vset1(0.6f), small, vwith_sign_of(large, x));
+    return vwith_sign_of(vif_less(a, vset1(0.6f), small, large), x);
 }
 
 /* erf(x): x + x P(x^2) below 0.925, else 1 - exp(|x| Q(|x|)). */
@@ -90,7 +90,7 @@ VEC vf verf(vf x) {
     q = vfma(q, a, vset1(-0x1.45b22ap-1f));
     q = vfma(q, a, vset1(-0x1.20e2bep+0f));
     vf large = vsub(vset1(1.0f), vexp(vmul(q, a)));
-    return vif_less(a, vset1(0.925f), vfma(p, x, x), vwith_sign_of(large, x));
+    return vwith_sign_of(vif_less(a, vset1(0.925f), vfma(p, a, a), large), x);
 }
 
 VEC vf vsigmoid(vf x) { return vdiv(vset1(1.0f), vadd(vset1(1.0f), vexp(vsub(vzero(), x)))); }
