@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from generation_toy import EOS, ToyModel
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -75,6 +75,13 @@ def test_top_p_keeps_the_fewest_that_reach_it(seed: int, top_p: float, keep: int
         assert set(np.flatnonzero(np.isfinite(found[row])).tolist()) == set(order[:count].tolist())
 
 
+def test_top_p_removes_the_first_of_equal_tokens() -> None:
+    scores = np.array([[1.0, 0.0, 1.0, 1.0, 1.0]], np.float32)
+    found = warpers.TopPLogitsWarper(0.5)(np.zeros((1, 1), np.int64), scores)
+    assert np.isfinite(found).tolist() == [[False, False, True, True, True]]
+
+
+@example(text="abab", string="ba", pieces=3)
 @given(text=st.text("ab", max_size=9), string=st.text("ab", min_size=1, max_size=4), pieces=st.integers(1, 3))
 def test_stop_strings_end_in_the_last_token(text: str, string: str, pieces: int) -> None:
     vocabulary = ["a", "b", "aa", "ab", "ba", "bb", "aba", "bab", ""]
@@ -168,6 +175,19 @@ def test_order_of_all_warpers() -> None:
     names = [type(item).__name__ for item in build_processors(config, 1, None, np.array([1]))]
     kinds = ["Temperature", "TopK", "TopP", "MinP", "Typical", "Epsilon", "Eta"]
     assert names == [f"{kind}LogitsWarper" for kind in kinds]
+
+
+def test_beams_keep_a_token_beside_the_end_tokens() -> None:
+    config = GenerationConfig(do_sample=True, num_beams=2, top_k=1)
+    for eos_ids, kept in ((np.array([1]), 2), (np.array([1, 2]), 3), (None, 2)):
+        warper = build_processors(config, 1, None, eos_ids)[0]
+        assert np.isfinite(warper(np.zeros((1, 1), np.int64), scores_for([0]))).sum() == kept
+
+
+def test_a_forced_first_token_moves_the_beginning() -> None:
+    for prompt_length, forced, begin in ((1, None, 1), (1, 5, 2), (2, 5, 2)):
+        config = GenerationConfig(begin_suppress_tokens=[3], forced_bos_token_id=forced)
+        assert build_processors(config, prompt_length, None, None)[-1].begin_index == begin
 
 
 def test_no_processors_by_default() -> None:

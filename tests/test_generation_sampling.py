@@ -32,6 +32,15 @@ def test_draws_follow_the_softmax() -> None:
     assert surprise(counts[kept], (weights / weights.sum())[kept]) < 3
 
 
+def test_a_draw_of_zero_is_not_an_impossible_token() -> None:
+    class Zero(np.random.Generator):
+        def random(self) -> float:  # type: ignore[override]
+            return 0.0
+
+    scores = np.array([[-1e30, -np.inf, 0.0]], np.float32)
+    assert draw(scores, [Zero(np.random.PCG64())]).tolist() == [2]
+
+
 def test_noise_orders_as_draws_without_replacement() -> None:
     sums = np.log(np.array([[0.5, 0.3, 0.15, 0.05]], np.float32))
     sources = generators(np.random.default_rng(2), 1)

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from generation_oracle import Rules, beam_oracle, group_oracle
 from generation_toy import EOS, PAD, START, ToyModel, all_outputs, trimmed
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,14 +18,19 @@ DICT = {"return_dict_in_generate": True, "output_scores": True}
 
 
 def test_greedy_takes_the_best_token_and_pads_finished_rows() -> None:
-    model = ToyModel(seed=3)
-    found = generate(model, ITEMS, max_length=12)
-    for item, row in enumerate(found):
-        ids = trimmed(row)
-        for end in range(1, len(ids)):
-            assert ids[end] == model.log_probs(ids[:end], item).argmax()
-        assert set(row[len(ids) :].tolist()) <= {PAD}
-    assert found.shape[1] == 12 or any(row[-1] == EOS for row in found)
+    lengths = set()
+    for seed in range(5):
+        model = ToyModel(seed=seed)
+        model.table[:, :, EOS] += 1
+        found = generate(model, ITEMS, max_length=12)
+        for item, row in enumerate(found):
+            ids = trimmed(row)
+            lengths.add(len(ids) - len(row))
+            for end in range(1, len(ids)):
+                assert ids[end] == model.log_probs(ids[:end], item).argmax()
+            assert set(row[len(ids) :].tolist()) <= {PAD}
+        assert found.shape[1] == 12 or any(row[-1] == EOS for row in found)
+    assert len(lengths) > 2
 
 
 @pytest.mark.parametrize("length_penalty", [-1.0, 0.0, 0.7, 2.0])
@@ -49,6 +55,42 @@ settings_of_beams = st.fixed_dictionaries(
         "max_length": st.integers(3, 9),
     }
 )
+
+
+def stops_at_four(ids_rt: Any, scores: Any) -> Any:
+    return ids_rt[:, -1] == 4
+
+
+@given(
+    seed=st.integers(0, 9999),
+    settings=settings_of_beams,
+    eos=st.sampled_from([(), (EOS,), (EOS, 3)]),
+    boost=st.sampled_from([0.0, 1.5]),
+    custom=st.booleans(),
+)
+def test_beams_follow_the_rules(
+    seed: int, settings: dict[str, Any], eos: tuple[int, ...], boost: float, custom: bool
+) -> None:
+    model = ToyModel(12, seed)
+    model.table[:, :, EOS] += boost
+    rules = Rules(**settings, eos_token_id=eos)
+    if custom:
+        rules.stops = lambda ids: ids[-1] == 4
+    found = generate(
+        model,
+        ITEMS,
+        eos_token_id=list(eos) or None,
+        pad_token_id=11,
+        num_return_sequences=settings["num_beams"],
+        stopping_criteria=[stops_at_four] if custom else None,
+        **settings,
+        **DICT,
+    )
+    wanted = beam_oracle(model, len(ITEMS), rules)
+    for row, (score, ids) in enumerate(entry for entries in wanted for entry in entries):
+        fill = 11 if eos else -1
+        assert found.sequences[row].tolist() == ids + [fill] * (found.sequences.shape[1] - len(ids))
+        assert found.sequences_scores[row] == pytest.approx(score, abs=1e-4)
 
 
 @given(seed=st.integers(0, 99), settings=settings_of_beams)
@@ -113,6 +155,38 @@ def test_where_nothing_can_end_a_running_sequence_is_the_result() -> None:
 
 
 # ---- groups
+
+
+@given(
+    seed=st.integers(0, 9999),
+    settings=settings_of_beams,
+    shape=st.sampled_from([(2, 1), (2, 2), (3, 1), (3, 2)]),
+    penalty=st.sampled_from([0.3, 2.0]),
+    boost=st.sampled_from([0.0, 2.5]),
+)
+def test_groups_follow_the_rules(
+    seed: int, settings: dict[str, Any], shape: tuple[int, int], penalty: float, boost: float
+) -> None:
+    model = ToyModel(12, seed)
+    model.table[:, :, EOS] += boost
+    groups, size = shape
+    settings = {**settings, "num_beams": groups * size}
+    found = generate(
+        model,
+        ITEMS,
+        num_beam_groups=groups,
+        diversity_penalty=penalty,
+        num_return_sequences=groups * size,
+        **settings,
+        **DICT,
+    )
+    rows = zip(found.sequences.tolist(), found.sequences_scores, strict=True)
+    for item in range(len(ITEMS)):
+        for score, ids in group_oracle(model, item, Rules(**settings), groups, penalty, PAD):
+            row, found_score = next(rows)
+            ended = [*ids, EOS][: len(row)]
+            assert row == ended + [PAD] * (len(row) - len(ended))
+            assert found_score == pytest.approx(score, abs=1e-4)
 
 
 @given(seed=st.integers(0, 50), groups=st.sampled_from([(2, 1), (2, 2), (3, 2)]), length=st.integers(3, 8))
@@ -193,8 +267,11 @@ def score_with_forced_end(model: ToyModel, ids: list[int], item: int) -> float:
 
 
 def test_two_words_both_occur() -> None:
-    found = generate(ToyModel(12, 1), ITEMS, num_beams=4, max_length=12, force_words_ids=[[5, 6], [[7], [8]]])
-    for ids in found.tolist():
+    settings = {"num_beams": 4, "max_length": 12, "force_words_ids": [[5, 6], [[7], [8]]]}
+    found = generate(ToyModel(12, 1), ITEMS, num_return_sequences=4, **settings)
+    for item in range(3):
+        assert len({tuple(ids) for ids in found[4 * item : 4 * item + 4].tolist()}) == 4
+    for ids in generate(ToyModel(12, 1), ITEMS, **settings).tolist():
         assert holds(ids, [[5, 6]])
         assert holds(ids, [[7], [8]])
 
