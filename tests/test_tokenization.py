@@ -256,6 +256,17 @@ def test_arguments_go_before_files() -> None:
     assert tokenizer.mask_token == "[MASK]"
 
 
+def test_arguments_go_before_older_files(tmp_path: Path) -> None:
+    shutil.copy(GOLDEN / "pegasus" / "spiece.model", tmp_path)
+    older = {"cls_token": {"content": "<one>", "lstrip": True}, "sep_token": "<two>", "bos_token": None}
+    (tmp_path / "special_tokens_map.json").write_text(json.dumps(older))
+    tokenizer = PegasusTokenizer.from_pretrained(tmp_path)
+    assert tokenizer.special_tokens_map_extended["cls_token"] == AddedToken("<one>", lstrip=True, special=True)
+    assert (tokenizer.sep_token, tokenizer.bos_token) == ("<two>", None)
+    tokenizer = PegasusTokenizer.from_pretrained(tmp_path, cls_token="<mine>", sep_token=None)
+    assert (tokenizer.cls_token, tokenizer.sep_token) == ("<mine>", "<two>")
+
+
 def test_the_model_file_alone() -> None:
     for tokenizer in (
         PegasusTokenizer(GOLDEN / "pegasus" / "spiece.model"),
@@ -335,6 +346,17 @@ def test_batch_encoding() -> None:
     assert nothing.dtype == np.int64
 
 
+def test_padding_keeps_masks() -> None:
+    rows = {"input_ids": [[5, 6, 7], [5]], "attention_mask": [[1, 0, 1], [0]], "labels": [[1], [2]]}
+    padded = PEGASUS.pad(rows)
+    assert padded == {
+        "input_ids": [[5, 6, 7], [5, 0, 0]],
+        "attention_mask": [[1, 0, 1], [0, 0, 0]],
+        "labels": [[1], [2]],
+    }
+    assert rows["input_ids"] == [[5, 6, 7], [5]]
+
+
 def test_setting_special_tokens() -> None:
     tokenizer = fresh()
     tokenizer.cls_token = "\u2581the"
@@ -359,6 +381,26 @@ def test_setting_special_tokens() -> None:
             tokenizer.add_special_tokens(wrong)
     with pytest.raises(InputError, match="new_tokens"):
         tokenizer.add_tokens([5])  # type: ignore[list-item]
+
+
+def test_adding_tokens() -> None:
+    tokenizer = fresh()
+    size = len(tokenizer)
+    assert tokenizer.add_tokens("\u2603") == 1
+    assert tokenizer.add_tokens(["\u2603", "", AddedToken("\u2604"), "\u2581the"]) == 1
+    assert tokenizer.add_tokens([]) == tokenizer.add_tokens("") == 0
+    assert len(tokenizer) == size + 2 == len(tokenizer.get_vocab())
+    assert tokenizer.convert_ids_to_tokens([size, size + 1]) == ["\u2603", "\u2604"]
+    assert tokenizer.encode("x\u2603y")[1:3] == [PEGASUS.convert_tokens_to_ids("x"), size]
+
+
+def test_older_file_of_added_tokens(tmp_path: Path) -> None:
+    shutil.copy(GOLDEN / "pegasus" / "spiece.model", tmp_path)
+    (tmp_path / "tokenizer_config.json").write_text('{"cls_token": "<one>"}')
+    (tmp_path / "added_tokens.json").write_text(json.dumps({"<one>": 900, "<two>": 901}))
+    decoder = PegasusTokenizer.from_pretrained(tmp_path).added_tokens_decoder
+    assert decoder[900] == AddedToken("<one>", special=True)
+    assert decoder[901] == AddedToken("<two>")
 
 
 def test_older_interfaces() -> None:

@@ -1,4 +1,4 @@
-"""Make golden/tokenizer: five small tokenizer folders and what transformers' slow tokenizers do with them.
+"""Make golden/tokenizer: six small tokenizer folders and what transformers' slow tokenizers do with them.
 
     pip install -r tools/requirements-golden.txt
     python tools/make_golden_tokenizer.py
@@ -14,6 +14,7 @@ import shutil
 import warnings
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -91,6 +92,8 @@ TEXTS = [
     "don't , it's . we've ! he 's ? they 're ' x '",
     "https://example.org/?q=a&b=c#d 1,234.56 3.5% $5 #4 @x",
     'def f(x): return {"a": [1, 2]}  # <b>bold</b>',
+    "x <both> y<both>z  <left>  x  <right>  y \u2604  x",
+    "word words sword word. (word) a word word two words twowords two two words",
     "x" * 40,
     "the lighthouse " * 10,
 ]
@@ -131,11 +134,28 @@ def make_folders() -> dict[str, transformers.PreTrainedTokenizer]:
         additional_special_tokens=[],
         model_max_length=4096,
     )
+    file = _file("added_tokens", Path(file).read_bytes())
+    added = transformers.PegasusTokenizer(file, offset=9, additional_special_tokens=["<one>", "<two>"])
+    added.add_tokens(
+        [
+            transformers.AddedToken("<both>", lstrip=True, rstrip=True),
+            transformers.AddedToken("<left>", lstrip=True, special=True),
+            transformers.AddedToken("<right>", rstrip=True),
+            transformers.AddedToken("word", single_word=True),
+            *("two words", "two", "\u2604", "lighthouse"),
+        ]
+    )
     ids = {"pad_id": 0, "eos_id": 1, "bos_id": 2, "unk_id": 3}
     names = {"user_defined_symbols": ["<::::>"], "byte_fallback": True}
     file = _file("bert_generation", train(vocab_size=700, **names, **ids, **identity))
     generation = transformers.BertGenerationTokenizer(file, model_max_length=512)
-    folders = {"pegasus": pegasus, "bigbird_pegasus": bigbird, "bert_generation": generation, **make_halves()}
+    folders = {
+        "pegasus": pegasus,
+        "bigbird_pegasus": bigbird,
+        "added_tokens": added,
+        "bert_generation": generation,
+        **make_halves(),
+    }
     for _ in range(2):  # what it loads it saves with more flags; what it then loads it saves the same
         for name, tokenizer in folders.items():
             tokenizer.save_pretrained(FOLDER / name)
@@ -229,6 +249,8 @@ def cases_of(name: str, tokenizer: transformers.PreTrainedTokenizer) -> Iterator
             yield case("convert_tokens_to_string", tokens)
         yield case("decode", ids)
         yield case("decode", ids, skip_special_tokens=True, clean_up_tokenization_spaces=True)
+        if name == "added_tokens":
+            yield case("decode", ids, spaces_between_special_tokens=False)
         yield case("get_special_tokens_mask", ids, already_has_special_tokens=True)
     for arguments, options in CALLS:
         yield case("__call__", *arguments, **options)
