@@ -135,8 +135,12 @@ def test_a_row_without_visible_keys_is_uniform(attention: Callable[..., Any], co
 @pytest.mark.parametrize("attention", TWINS[1:], ids=lambda f: f.__module__)
 @pytest.mark.parametrize(
     "pattern",
-    [patterns.full(200, 2600), patterns.causal(300, 1300), patterns.windowed(1500, 64, 3)]
-    + [patterns.partitioned(1500, 256, 40, shifted=True)],
+    [
+        patterns.full(200, 2600),
+        patterns.causal(300, 1300),
+        patterns.windowed(1500, 64, 3),
+        patterns.partitioned(1500, 256, 40, shifted=True),
+    ],
     ids=["full", "causal", "windowed", "partitioned"],
 )
 def test_many_tiles(attention: Callable[..., Any], pattern: Pattern) -> None:
