@@ -19,7 +19,7 @@ from ..errors import MinipegasusError
 
 __all__ = ["COMMANDS", "REFUSED", "main"]
 
-COMMANDS = ("summarize", "convert", "inspect", "config", "selftest")
+COMMANDS = ("summarize", "convert", "inspect", "attention", "config", "selftest")
 
 REFUSED, INTERRUPTED, CLOSED = 1, 130, 141
 
