@@ -29,7 +29,8 @@ class Text2TextGenerationPipeline(Pipeline):
 
     Settings of generation are taken from the call, then the arguments of :func:`~minipegasus.pipeline`, then this
     pipeline's own 4 beams and 256 new tokens, then the model's. As in transformers 4.56.2 the pipeline's 4 beams go
-    before the model's number of beams, while a ``max_length`` of the model goes before the 256.
+    before the model's number of beams, while a ``max_length`` of the model goes before the 256; and a setting with the
+    default value of :class:`~minipegasus.GenerationConfig` counts as not given, except in the call.
     """
 
     needs = "a model with an encoder and a vocabulary head"
