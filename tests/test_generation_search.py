@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from generation_oracle import Rules, beam_oracle, group_oracle
 from generation_toy import EOS, PAD, START, ToyModel, all_outputs, trimmed
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minipegasus.errors import InputError
@@ -14,6 +14,8 @@ from minipegasus.generation.generate import generate
 from minipegasus.generation.transitions import compute_transition_scores
 
 ITEMS = np.array([[3], [5], [6]])
+#: A rule may show in few cases only.
+OFTEN = settings(max_examples=6 * settings().max_examples)
 DICT = {"return_dict_in_generate": True, "output_scores": True}
 
 
@@ -61,19 +63,20 @@ def stops_at_four(ids_rt: Any, scores: Any) -> Any:
     return ids_rt[:, -1] == 4
 
 
+@OFTEN
 @given(
     seed=st.integers(0, 9999),
-    settings=settings_of_beams,
+    chosen=settings_of_beams,
     eos=st.sampled_from([(), (EOS,), (EOS, 3)]),
     boost=st.sampled_from([0.0, 1.5]),
     custom=st.booleans(),
 )
 def test_beams_follow_the_rules(
-    seed: int, settings: dict[str, Any], eos: tuple[int, ...], boost: float, custom: bool
+    seed: int, chosen: dict[str, Any], eos: tuple[int, ...], boost: float, custom: bool
 ) -> None:
     model = ToyModel(12, seed)
     model.table[:, :, EOS] += boost
-    rules = Rules(**settings, eos_token_id=eos)
+    rules = Rules(**chosen, eos_token_id=eos)
     if custom:
         rules.stops = lambda ids: ids[-1] == 4
     found = generate(
@@ -81,9 +84,9 @@ def test_beams_follow_the_rules(
         ITEMS,
         eos_token_id=list(eos) or None,
         pad_token_id=11,
-        num_return_sequences=settings["num_beams"],
+        num_return_sequences=chosen["num_beams"],
         stopping_criteria=[stops_at_four] if custom else None,
-        **settings,
+        **chosen,
         **DICT,
     )
     wanted = beam_oracle(model, len(ITEMS), rules)
@@ -93,16 +96,16 @@ def test_beams_follow_the_rules(
         assert found.sequences_scores[row] == pytest.approx(score, abs=1e-4)
 
 
-@given(seed=st.integers(0, 99), settings=settings_of_beams)
-def test_beam_scores_are_those_of_the_sequences(seed: int, settings: dict[str, Any]) -> None:
+@given(seed=st.integers(0, 99), chosen=settings_of_beams)
+def test_beam_scores_are_those_of_the_sequences(seed: int, chosen: dict[str, Any]) -> None:
     model = ToyModel(12, seed)
-    beams = settings["num_beams"]
-    found = generate(model, ITEMS, num_return_sequences=beams, **settings, **DICT)
+    beams = chosen["num_beams"]
+    found = generate(model, ITEMS, num_return_sequences=beams, **chosen, **DICT)
     assert found.sequences.shape[0] == beams * len(ITEMS)
     for row, (ids, score) in enumerate(zip(found.sequences, found.sequences_scores, strict=True)):
         tokens = trimmed(ids)
         assert score == pytest.approx(
-            model.score(tokens, row // beams) / (len(tokens) - 1) ** settings["length_penalty"], abs=1e-4
+            model.score(tokens, row // beams) / (len(tokens) - 1) ** chosen["length_penalty"], abs=1e-4
         )
         # After the end stands the end token: padding 0 counts as unset.
         assert set(ids[len(tokens) :].tolist()) <= {EOS}
@@ -112,25 +115,25 @@ def test_beam_scores_are_those_of_the_sequences(seed: int, settings: dict[str, A
     transitions = compute_transition_scores(found.sequences, found.scores, found.beam_indices)
     lengths = (found.beam_indices >= 0).sum(1)
     np.testing.assert_allclose(
-        transitions.sum(1) / lengths ** settings["length_penalty"], found.sequences_scores, atol=1e-4
+        transitions.sum(1) / lengths ** chosen["length_penalty"], found.sequences_scores, atol=1e-4
     )
 
 
-@given(seed=st.integers(0, 99), settings=settings_of_beams, order=st.permutations(range(3)))
-def test_permuting_a_batch_permutes_the_result(seed: int, settings: dict[str, Any], order: list[int]) -> None:
+@given(seed=st.integers(0, 99), chosen=settings_of_beams, order=st.permutations(range(3)))
+def test_permuting_a_batch_permutes_the_result(seed: int, chosen: dict[str, Any], order: list[int]) -> None:
     model = ToyModel(12, seed)
-    found = generate(model, ITEMS, **settings, **DICT)
-    permuted = generate(model, ITEMS[order], **settings, **DICT)
+    found = generate(model, ITEMS, **chosen, **DICT)
+    permuted = generate(model, ITEMS[order], **chosen, **DICT)
     np.testing.assert_array_equal(permuted.sequences, found.sequences[order])
     np.testing.assert_array_equal(permuted.sequences_scores, found.sequences_scores[order])
 
 
-@given(seed=st.integers(0, 99), settings=settings_of_beams, item=st.integers(0, 2))
-def test_an_item_alone_is_as_in_a_batch(seed: int, settings: dict[str, Any], item: int) -> None:
+@given(seed=st.integers(0, 99), chosen=settings_of_beams, item=st.integers(0, 2))
+def test_an_item_alone_is_as_in_a_batch(seed: int, chosen: dict[str, Any], item: int) -> None:
     model = ToyModel(12, seed)
-    alone = generate(model, ITEMS[item : item + 1], **settings)
-    together = generate(model, ITEMS, **settings)
-    if settings["early_stopping"] is not True:  # True waits for all items and may improve the others meanwhile
+    alone = generate(model, ITEMS[item : item + 1], **chosen)
+    together = generate(model, ITEMS, **chosen)
+    if chosen["early_stopping"] is not True:  # True waits for all items and may improve the others meanwhile
         assert trimmed(alone[0]) == trimmed(together[item])
 
 
@@ -141,8 +144,8 @@ def test_beams_fill_up_with_a_nonzero_padding_id() -> None:
 
 
 def test_without_end_token_all_outputs_have_full_length() -> None:
-    for settings in ({}, {"num_beams": 3}, {"num_beams": 4, "num_beam_groups": 2, "diversity_penalty": 1.0}):
-        found = generate(ToyModel(), ITEMS, max_length=6, eos_token_id=None, **settings)
+    for chosen in ({}, {"num_beams": 3}, {"num_beams": 4, "num_beam_groups": 2, "diversity_penalty": 1.0}):
+        found = generate(ToyModel(), ITEMS, max_length=6, eos_token_id=None, **chosen)
         assert found.shape == (3, 6)
 
 
@@ -157,32 +160,33 @@ def test_where_nothing_can_end_a_running_sequence_is_the_result() -> None:
 # ---- groups
 
 
+@OFTEN
 @given(
     seed=st.integers(0, 9999),
-    settings=settings_of_beams,
+    chosen=settings_of_beams,
     shape=st.sampled_from([(2, 1), (2, 2), (3, 1), (3, 2)]),
     penalty=st.sampled_from([0.3, 2.0]),
     boost=st.sampled_from([0.0, 2.5]),
 )
 def test_groups_follow_the_rules(
-    seed: int, settings: dict[str, Any], shape: tuple[int, int], penalty: float, boost: float
+    seed: int, chosen: dict[str, Any], shape: tuple[int, int], penalty: float, boost: float
 ) -> None:
     model = ToyModel(12, seed)
     model.table[:, :, EOS] += boost
     groups, size = shape
-    settings = {**settings, "num_beams": groups * size}
+    chosen = {**chosen, "num_beams": groups * size}
     found = generate(
         model,
         ITEMS,
         num_beam_groups=groups,
         diversity_penalty=penalty,
         num_return_sequences=groups * size,
-        **settings,
+        **chosen,
         **DICT,
     )
     rows = zip(found.sequences.tolist(), found.sequences_scores, strict=True)
     for item in range(len(ITEMS)):
-        for score, ids in group_oracle(model, item, Rules(**settings), groups, penalty, PAD):
+        for score, ids in group_oracle(model, item, Rules(**chosen), groups, penalty, PAD):
             row, found_score = next(rows)
             ended = [*ids, EOS][: len(row)]
             assert row == ended + [PAD] * (len(row) - len(ended))
@@ -267,11 +271,11 @@ def score_with_forced_end(model: ToyModel, ids: list[int], item: int) -> float:
 
 
 def test_two_words_both_occur() -> None:
-    settings = {"num_beams": 4, "max_length": 12, "force_words_ids": [[5, 6], [[7], [8]]]}
-    found = generate(ToyModel(12, 1), ITEMS, num_return_sequences=4, **settings)
+    chosen = {"num_beams": 4, "max_length": 12, "force_words_ids": [[5, 6], [[7], [8]]]}
+    found = generate(ToyModel(12, 1), ITEMS, num_return_sequences=4, **chosen)
     for item in range(3):
         assert len({tuple(ids) for ids in found[4 * item : 4 * item + 4].tolist()}) == 4
-    for ids in generate(ToyModel(12, 1), ITEMS, **settings).tolist():
+    for ids in generate(ToyModel(12, 1), ITEMS, **chosen).tolist():
         assert holds(ids, [[5, 6]])
         assert holds(ids, [[7], [8]])
 
@@ -285,13 +289,13 @@ def test_wrong_words_are_refused(words: list[Any]) -> None:
 # ---- damage
 
 
-@pytest.mark.parametrize("settings", [{"do_sample": True}, {"num_beams": 2}])
-def test_nan_is_refused_or_removed(settings: dict[str, Any]) -> None:
+@pytest.mark.parametrize("chosen", [{"do_sample": True}, {"num_beams": 2}])
+def test_nan_is_refused_or_removed(chosen: dict[str, Any]) -> None:
     model = ToyModel()
     model.table[:, :, 4] = np.nan
     with pytest.raises(InputError, match=r"NaN|nan"):
-        generate(model, ITEMS, max_length=5, rng=0, **settings)
-    assert generate(model, ITEMS, max_length=5, rng=0, remove_invalid_values=True, **settings).shape[0] == 3
+        generate(model, ITEMS, max_length=5, rng=0, **chosen)
+    assert generate(model, ITEMS, max_length=5, rng=0, remove_invalid_values=True, **chosen).shape[0] == 3
 
 
 def test_nothing_that_is_passed_changes() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from generation_toy import EOS, PAD, START, ToyModel
 
-from minipegasus.errors import ConfigError, InputError
+from minipegasus.errors import CheckpointError, ConfigError, InputError
 from minipegasus.generation.config import GenerationConfig
 from minipegasus.generation.generate import generate
 from minipegasus.generation.resolve import resolve_config
@@ -38,10 +38,18 @@ def test_sequence_bias_survives_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "{", "[1]", "\xff", "[" * 10000])
 def test_damaged_files_are_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "generation_config.json").write_bytes(text.encode("latin-1"))
-    with pytest.raises(ConfigError, match=r"generation_config\.json"):
+    with pytest.raises(CheckpointError, match=r"generation_config\.json"):
         GenerationConfig.from_pretrained(tmp_path)
-    with pytest.raises(ConfigError, match=r"generation_config\.json"):
+    with pytest.raises(CheckpointError, match=r"generation_config\.json"):
         GenerationConfig.from_pretrained(tmp_path / "missing")
+
+
+def test_wrong_values_in_a_file_name_the_file(tmp_path: Path) -> None:
+    (tmp_path / "generation_config.json").write_text(json.dumps({"num_beams": 10**300, "top_k": "x"}))
+    with pytest.raises(ConfigError, match=r"(?s)generation_config\.json.*top_k"):
+        GenerationConfig.from_pretrained(tmp_path)
+    with pytest.raises(ConfigError, match="num_beams: expected at most"):
+        GenerationConfig(num_beams=10**300)
 
 
 def test_all_problems_are_named_at_once() -> None:

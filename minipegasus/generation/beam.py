@@ -22,13 +22,18 @@ NOWHERE = np.float32(-1e9)
 
 @dataclass(frozen=True)
 class Beams:
-    """Sequences of every item with their scores: ``ids`` ``(items, k, max_length)``, ``scores`` ``(items, k)`` and
+    """Sequences of every item with their scores: ``ids`` ``(items, k, length)``, ``scores`` ``(items, k)`` and
     ``origins`` ``(items, k, new tokens)``, the global row that each new token was chosen in, -1 where there is none.
     """
 
     ids: IntArray
     scores: FloatArray
     origins: IntArray
+
+    def longer(self, tokens: IntArray | int, origins: IntArray | int) -> "Beams":
+        """Return the sequences with one more token each."""
+        ids, origin = (np.broadcast_to(values, self.scores.shape)[..., None] for values in (tokens, origins))
+        return Beams(np.concatenate([self.ids, ids], 2), self.scores, np.concatenate([self.origins, origin], 2))
 
     def take(self, index: IntArray, scores: FloatArray | None = None) -> "Beams":
         """Return entries by their index ``(items, k)`` within each item, with other scores where given."""
@@ -51,35 +56,28 @@ def beam_search(task: Task) -> SearchResult:
     unseen_rt = task.prompt_ids_rt
     while True:
         output, logits_rv = task.step(unseen_rt)
-        ids_rt = running.ids[:, :, :length].reshape(items * beams, length)
-        scores_rv = task.processors(ids_rt, ops.log_softmax(logits_rv))
+        scores_rv = task.processors(running.ids.reshape(items * beams, -1), ops.log_softmax(logits_rv))
         task.recorder.add(output, logits_rv, scores_rv)
-        candidates = _candidates(task, running, scores_rv, length, sources)
+        candidates = _candidates(task, running, scores_rv, sources)
         length += 1
-        hit_bk = _hits(task, candidates, length)
+        hit_bk = _hits(task, candidates)
         running = _continue(candidates, hit_bk, beams)
         finished, done_bk = _finish(task, finished, done_bk, open_b1, candidates, hit_bk, length)
-        task.decoding.reorder(running.origins[:, :, length - 1 - task.prompt_length].ravel())
+        task.decoding.reorder(running.origins[:, :, -1].ravel())
         task.progress(length)
-        unseen_rt = running.ids[:, :, length - 1].reshape(-1, 1)
+        unseen_rt = running.ids[:, :, -1].reshape(-1, 1)
         open_b1 &= _can_improve(task, running, finished, done_bk, length)
         if not open_b1.any() or (config.early_stopping is True and done_bk.all()) or hit_bk.all():
             return _result(task, finished)
 
 
 def _start(task: Task) -> Beams:
-    """Return the prompts with nothing after them and scores that say so."""
-    items, beams, new = task.items, task.config.num_beams, task.max_length - task.prompt_length
-    # As in the reference, a padding id of 0 counts as unset: the rest of a sequence is then filled with an end token.
-    fill = -1 if task.eos_ids is None else task.pad_id or task.eos_ids[0]
-    ids = np.full((items, beams, task.max_length), fill, np.int64)
-    ids[:, :, : task.prompt_length] = task.prompt_ids_rt.reshape(items, beams, -1)
-    return Beams(ids, np.full((items, beams), NOWHERE), np.full((items, beams, new), -1, np.int64))
+    """Return the prompts with scores that say that nothing is there."""
+    shape = (task.items, task.config.num_beams)
+    return Beams(task.prompt_ids_rt.reshape(*shape, -1), np.full(shape, NOWHERE), np.empty((*shape, 0), np.int64))
 
 
-def _candidates(
-    task: Task, running: Beams, scores_rv: FloatArray, length: int, sources: list[np.random.Generator] | None
-) -> Beams:
+def _candidates(task: Task, running: Beams, scores_rv: FloatArray, sources: list[np.random.Generator] | None) -> Beams:
     """Return the continuations worth looking at, several per beam: the best, or drawn ones in the order of drawing."""
     if np.isnan(scores_rv.max(-1)).any():
         raise InputError(
@@ -93,9 +91,8 @@ def _candidates(
     count = min(task.candidates_per_beam * beams, sums.shape[-1])
     chosen = ops.top_k(sums if sources is None else _perturbed(sums, sources), count)[1]
     parents = chosen // vocabulary
-    candidates = running.take(parents)
-    candidates.ids[:, :, length] = chosen % vocabulary
-    candidates.origins[:, :, length - task.prompt_length] = parents + np.arange(items)[:, None] * beams
+    rows = parents + np.arange(items)[:, None] * beams
+    candidates = running.take(parents).longer(chosen % vocabulary, rows)
     return Beams(candidates.ids, np.take_along_axis(sums, chosen, 1), candidates.origins)
 
 
@@ -111,12 +108,12 @@ def _perturbed(sums: FloatArray, sources: list[np.random.Generator]) -> FloatArr
     return noisy
 
 
-def _hits(task: Task, candidates: Beams, length: int) -> BoolArray:
-    """Say which candidates, ``length`` ids long, end here."""
-    items, count = candidates.scores.shape
-    ids_rt = candidates.ids[:, :, :length].reshape(items * count, length)
-    stopped = task.criteria(ids_rt, task.recorder.scores).reshape(items, count)
-    return stopped | (length >= task.max_length)
+def _hits(task: Task, candidates: Beams) -> BoolArray:
+    """Say which candidates end here."""
+    items, count, length = candidates.ids.shape
+    stopped_r = task.criteria(candidates.ids.reshape(items * count, length), task.recorder.scores)
+    hit_bk: BoolArray = stopped_r.reshape(items, count) | (length >= task.max_length)
+    return hit_bk
 
 
 def _continue(candidates: Beams, hit_bk: BoolArray, beams: int) -> Beams:
@@ -143,6 +140,9 @@ def _finish(
     full_b1 = done_bk.all(1, keepdims=True) & (task.config.early_stopping is True)
     scores = candidates.scores / (length - task.prompt_length) ** task.config.length_penalty
     scores = scores + full_b1 * NOWHERE + ~open_b1 * NOWHERE + ~ended_bk * NOWHERE
+    # As in the reference, a padding id of 0 counts as unset: what follows a sequence is then an end token.
+    fill = -1 if task.eos_ids is None else task.pad_id or int(task.eos_ids[0])
+    finished = finished.longer(fill, -1)
     merged = Beams(
         np.concatenate([finished.ids, candidates.ids], 1),
         np.concatenate([finished.scores, scores], 1),

@@ -13,6 +13,7 @@ from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hin
 
 import numpy as np
 
+from ..checkpoints.json_file import read_json
 from ..errors import ConfigError, listing
 
 __all__ = ["FILE_NAME", "REFERENCE_VERSION", "GenerationConfig"]
@@ -257,14 +258,10 @@ class GenerationConfig:
         """Read one JSON file.
 
         Raises:
-            ConfigError: the file is missing, is no JSON object or holds wrong values.
+            CheckpointError: the file is missing, too large or no JSON object.
+            ConfigError: it holds wrong values.
         """
-        try:
-            values = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            raise ConfigError(f"{path}: expected a readable JSON file, found: {error}") from error
-        if not isinstance(values, dict):
-            raise ConfigError(f"{path}: expected a JSON object, found {type(values).__name__}")
+        values = read_json(Path(path))
         try:
             return cls.from_dict(values, **overrides)
         except ConfigError as error:
@@ -364,12 +361,20 @@ _AT_LEAST = {
 }
 
 
+#: Sizes of which no larger one can be meant; memory is set aside by them.
+_AT_MOST = dict.fromkeys(("max_length", "max_new_tokens", "num_beams", "num_return_sequences"), 2**24)
+
+
 def _range_problems(config: GenerationConfig) -> list[str]:
-    return [
-        f"{name}: expected at least {least}, found {getattr(config, name)}"
-        for name, least in _AT_LEAST.items()
-        if getattr(config, name) is not None and getattr(config, name) < least
-    ]
+    def beyond(bounds: dict[str, int], sign: int, words: str) -> list[str]:
+        values = {name: getattr(config, name) for name in bounds}
+        return [
+            f"{name}: expected {words} {bounds[name]}, found {_short(value)}"
+            for name, value in values.items()
+            if value is not None and sign * value > sign * bounds[name]
+        ]
+
+    return beyond(_AT_LEAST, -1, "at least") + beyond(_AT_MOST, 1, "at most")
 
 
 def _combination_problems(config: GenerationConfig) -> list[str]:
