@@ -31,23 +31,47 @@ SEQ2SEQ = {
     "decoder_ffn_dim": 8,
     "max_position_embeddings": 64,
 }
-SMALL = {name: dict(SEQ2SEQ) for name in ("pegasus", "bigbird_pegasus", "pegasus_x")}
+BERT = {
+    "vocab_size": 23,
+    "hidden_size": 8,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 8,
+    "max_position_embeddings": 64,
+}
+SMALL = {
+    **{name: dict(SEQ2SEQ) for name in ("pegasus", "bigbird_pegasus", "pegasus_x")},
+    **{name: dict(BERT) for name in ("bert-generation", "bert", "roberta")},
+    "encoder-decoder": {
+        "encoder": {"model_type": "bert-generation", **BERT},
+        "decoder": {"model_type": "bert-generation", **BERT, "is_decoder": True, "add_cross_attention": True},
+    },
+}
 #: What each auto class makes of each model type: section 8.5 of the reference.
 CLASSES = {
     "AutoModel": {
         "pegasus": "PegasusModel",
         "bigbird_pegasus": "BigBirdPegasusModel",
         "pegasus_x": "PegasusXModel",
+        "bert-generation": "BertGenerationEncoder",
+        "bert": "BertModel",
+        "roberta": "RobertaModel",
     },
     "AutoModelForSeq2SeqLM": {
         "pegasus": "PegasusForConditionalGeneration",
         "bigbird_pegasus": "BigBirdPegasusForConditionalGeneration",
         "pegasus_x": "PegasusXForConditionalGeneration",
+        "encoder-decoder": "EncoderDecoderModel",
     },
     "AutoModelForCausalLM": {
         "pegasus": "PegasusForCausalLM",
         "bigbird_pegasus": "BigBirdPegasusForCausalLM",
+        "bert-generation": "BertGenerationDecoder",
+        "bert": "BertLMHeadModel",
+        "roberta": "RobertaForCausalLM",
     },
+    "AutoModelForSequenceClassification": {"bigbird_pegasus": "BigBirdPegasusForSequenceClassification"},
+    "AutoModelForQuestionAnswering": {"bigbird_pegasus": "BigBirdPegasusForQuestionAnswering"},
 }
 
 
@@ -65,7 +89,8 @@ def test_a_configuration_survives_its_file(model_type: str, tmp_path: Path) -> N
 @pytest.mark.parametrize(("auto", "model_type"), [(auto, kind) for auto, kinds in CLASSES.items() for kind in kinds])
 def test_auto_classes_open_what_the_file_says(auto: str, model_type: str, tmp_path: Path) -> None:
     auto_class = getattr(minipegasus, auto)
-    model = auto_class.from_config(AutoConfig.for_model(model_type, **SMALL[model_type]), seed=3)
+    alone = {"is_decoder": True} if auto == "AutoModelForCausalLM" else {}
+    model = auto_class.from_config(AutoConfig.for_model(model_type, **SMALL[model_type], **alone), seed=3)
     assert type(model).__name__ == CLASSES[auto][model_type]
     model.save_pretrained(tmp_path)
     again = auto_class.from_pretrained(tmp_path, dtype="float64")

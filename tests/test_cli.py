@@ -247,6 +247,7 @@ def test_wrong_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFi
         (b'{"body": "a", "id": 3}\n', [], "line 1: text: expected a text, found the fields body, id"),
         (b'{"text": null}\n', [], "line 1: text: expected a text, found None"),
         (b'{"text": "\xff"}\n', [], "line 1: expected text in UTF-8, found byte 0xff at 10"),
+        (b'{"text": "a\\ud800"}\n', [], "line 1: text: expected Unicode without lone surrogates, found '\\ud800' at 1"),
         (b"[" * 100_000, [], "line 1: expected a JSON object, found too deep a nesting"),
         (b'{"text": "a"}\n', ["--num-beams", "0"], "num_beams: expected at least 1, found 0"),
         (b'{"text": "a"}\n', ["--model", "no/such"], "'no/such': no such folder"),

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, overload
 
-from minipegasus.errors import InputError, TokenizerError
-from minipegasus.tokenization.added_tokens import AddedToken, Token, TokenSplitter
-from minipegasus.tokenization.special_tokens import SPECIAL_TOKEN_NAMES, SpecialTokens
+from ..errors import InputError, TokenizerError
+from .added_tokens import AddedToken, Token, TokenSplitter
+from .special_tokens import SPECIAL_TOKEN_NAMES, SpecialTokens
 
 __all__ = ["PieceModel", "Vocabulary"]
 
@@ -169,6 +169,11 @@ class Vocabulary(SpecialTokens):
         """
         if not isinstance(text, str):
             raise InputError(f"text: expected a string, found {text!r:.80}")
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            found = f"{text[error.start]!r} at {error.start}"
+            raise InputError(f"text: expected Unicode without lone surrogates, found {found}") from None
         if split_special_tokens is None:
             split_special_tokens = self.split_special_tokens
         text = self._prepared(text, is_split_into_words)
