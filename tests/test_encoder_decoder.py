@@ -224,6 +224,60 @@ def test_arguments_find_their_half() -> None:
         model(SOURCE, decoder_input_ids=TARGET, decoder_mask=1, pixels=2)
 
 
+def greedily(model: Any, ids: np.ndarray, count: int, **arguments: Any) -> np.ndarray:
+    """Choose the best token over and over, each time from the beginning."""
+    name = "decoder_input_ids" if model.config.is_encoder_decoder else "input_ids"
+    for _ in range(count):
+        best = model(**arguments, **{name: ids}).logits[:, -1].argmax(-1)
+        ids = np.concatenate([ids, best[:, None]], axis=1)
+    return ids
+
+
+def test_generation_passes_arguments_to_their_half() -> None:
+    model = EncoderDecoderModel(pair_config(of=BertConfig, to=BertConfig), seed=7)
+    given = {
+        "input_ids": SOURCE,
+        "position_ids": np.array([[3, 2, 1, 0]] * 2),
+        "token_type_ids": np.ones((2, 4), int),
+        "head_mask": np.array([0.0, 1.0, 1.0]),
+        "decoder_head_mask": np.array([1.0, 0.0, 1.0]),
+    }
+    start = np.full((2, 1), 2)
+    settings = {"max_length": 7, "eos_token_id": None}
+    assert np.array_equal(model.generate(**given, **settings), greedily(model, start, 6, **given))
+    # What the decoder is given per position counts on: positions by one, token types the last one again.
+    places = {"decoder_position_ids": np.array([[5]] * 2), "decoder_token_type_ids": np.ones((2, 1), int)}
+    found = model.generate(**given, **settings, **places)
+    ids = start
+    for length in range(1, 7):
+        places = {
+            "decoder_position_ids": np.arange(5, 5 + length)[None],
+            "decoder_token_type_ids": np.ones((2, length), int),
+        }
+        ids = greedily(model, ids, 1, **given, **places)
+    assert np.array_equal(found, ids)
+
+
+def test_a_decoder_generates_from_states() -> None:
+    model = pair()
+    states = model.encoder(SOURCE).last_hidden_state
+    mask = np.array([[1, 1, 1, 1], [1, 1, 0, 0]])
+    given = {"encoder_hidden_states": states, "encoder_attention_mask": mask}
+    found = model.decoder.generate(TARGET, **given, max_new_tokens=4, eos_token_id=None, pad_token_id=0)
+    assert np.array_equal(found, greedily(model.decoder, TARGET, 4, **given))
+    assert not np.array_equal(found, greedily(model.decoder, TARGET, 4))
+
+
+def test_tuples() -> None:
+    model = EncoderDecoderModel(pair_config(of=BertConfig, to=BertConfig), seed=7)
+    given = {"input_ids": SOURCE, "labels": TARGET, "output_hidden_states": True}
+    out, (loss, logits, _cache, states, last, pooled, first_states) = model(**given), model(**given, return_dict=False)
+    assert (loss, len(states), len(first_states)) == (out.loss, 3, 3)
+    assert np.array_equal(logits, out.logits)
+    assert np.array_equal(last, out.encoder_last_hidden_state)
+    assert np.array_equal(pooled, model.encoder(SOURCE).pooler_output)
+
+
 def test_the_start_position_is_never_masked() -> None:
     """Also where the start id is the padding id: nothing of the future reaches position 0."""
     model = pair(decoder_start_token_id=0)
