@@ -1,10 +1,15 @@
 """Bricks without attention: projection, normalisation, feed-forward."""
 
+import numpy as np
+
 from .. import ops
 from ..arrays import FloatArray
 from .params import Params
 
 __all__ = ["feed_forward", "layer_norm", "linear"]
+
+# Positions that a feed-forward takes at once: enough for the matrix product, little beside the weights.
+_SLICE = 2048
 
 
 def linear(p: Params, x: FloatArray, activation: str = "linear") -> FloatArray:
@@ -20,5 +25,11 @@ def layer_norm(p: Params, x: FloatArray, eps: float, residual: FloatArray | None
 
 
 def feed_forward(p: Params, x: FloatArray, activation: str) -> FloatArray:
-    """``fc2(activation(fc1(x)))``."""
-    return linear(p["fc2"], linear(p["fc1"], x, activation))
+    """``fc2(activation(fc1(x)))``, of long inputs a slice at a time: the wide middle never exists whole."""
+    length = x.shape[1]
+    if length <= _SLICE or p.recorder is not None:
+        return linear(p["fc2"], linear(p["fc1"], x, activation))
+    out = np.empty((*x.shape[:2], len(p["fc2"]["weight"])), x.dtype)
+    for at in range(0, length, _SLICE):
+        out[:, at : at + _SLICE] = linear(p["fc2"], linear(p["fc1"], x[:, at : at + _SLICE], activation))
+    return out
