@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import minipegasus
 from minipegasus import ops
-from minipegasus.errors import InputError
+from minipegasus.errors import ConfigError, InputError
 from minipegasus.nn import patterns, stacks
 from minipegasus.nn.attention import Masking
 from minipegasus.nn.patterns import Pattern
@@ -136,6 +136,16 @@ def test_the_global_random_state_is_untouched(family: str) -> None:
     assert np.random.rand() == expected  # noqa: NPY002
 
 
+@families
+@given(seed=seeds, length=st.integers(1, 40))
+def test_reporting_changes_nothing(family: str, seed: int, length: int) -> None:
+    encoder, rng = _singles[family].get_encoder(), np.random.default_rng(seed)
+    ids, mask = rng.integers(3, 40, (2, length)), (rng.random((2, length)) < rng.choice([0.3, 0.8])).astype(int)
+    plain = encoder(ids, mask).last_hidden_state
+    same(encoder(ids, mask, output_attentions=True).last_hidden_state, plain)
+    same(encoder(ids, mask, output_hidden_states=True).last_hidden_state, plain)
+
+
 @bigbirds
 @given(seed=seeds, rows=st.integers(2, 4), blocks=st.integers(1, 4))
 def test_row_of_a_batch_is_the_row_alone(family: str, seed: int, rows: int, blocks: int) -> None:
@@ -194,6 +204,25 @@ def test_memory_grows_with_length_alone(family: str, length: int, options: dict[
     assert peaks[1] < 2.2 * peaks[0]
     # One float for every pair of positions would be sixteen times this.
     assert peaks[1] < length * length * 4 / 16
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            {"d_model": 2, "encoder_attention_heads": 1, "decoder_attention_heads": 1},
+            "d_model: expected an even number",
+        ),
+        ({"d_model": 9}, "d_model: expected an even number"),
+        ({"block_size": 1}, "block_size: expected an even number with stagger_local_blocks, found 1"),
+        ({"block_size": 7}, "block_size: expected an even number with stagger_local_blocks, found 7"),
+    ],
+)
+def test_sizes_that_make_no_sense_are_refused(values: dict[str, int], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        minipegasus.PegasusXConfig(**{**SIZES, **values})
+    if "block_size" in values:
+        minipegasus.PegasusXConfig(**{**SIZES, **values}, stagger_local_blocks=False)
 
 
 def test_no_random_blocks_means_window_and_ends_alone() -> None:

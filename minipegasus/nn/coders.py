@@ -53,18 +53,18 @@ def encode(
     """Run an encoder. ``p`` is the encoder's own view of the weights; ``visible_bt`` False marks padding."""
     x = embed(p, spec, ids_bt, given_btm, position_ids=position_ids, token_type_ids=token_type_ids)
     length, sparse = x.shape[1], spec.is_sparse(x.shape[1])
-    blocked = sparse or spec.attention == "partitioned"
-    # Nothing but the globals: where a block is hidden, a query can only look at what is hidden, padding included.
-    blind = spec.attention == "partitioned" and not spec.global_tokens
-    if blocked and (need_states or need_probs or (blind and visible_bt is not None)):
-        # Whole blocks appear only where they are reported; nothing visible depends on them.
+    partitioned = spec.attention == "partitioned"
+    # Without globals a block in which everything is hidden looks at what is hidden, the last block's padding too.
+    lonely = partitioned and not spec.global_tokens
+    if (sparse or partitioned) and (need_states or need_probs or (lonely and visible_bt is not None)):
+        # Otherwise whole blocks appear only in reports: nothing visible depends on them.
         x, visible_bt = _fill_block(p, spec, x, visible_bt)
     zero_bt = visible_bt if sparse else None
-    if spec.attention == "partitioned":
+    if partitioned:
         x, visible_bt = _prepend_globals(p, spec, x, visible_bt)
     common = Masking(visible_bs=visible_bt, bias_bhts=bias_bhts, zero_bt=zero_bt)
     maskings = mask_layers(spec, x.shape[1], x.shape[1], common)
-    if blind:
+    if lonely:
         maskings = [_share_with_padding(m, spec.block_size, x.dtype) for m in maskings]
     out = run(
         p,
@@ -156,7 +156,7 @@ def _prepend_globals(
 
 
 def _share_with_padding(masking: Masking, block_size: int, dtype: np.dtype[Any]) -> Masking:
-    """Let a block in which everything is hidden look at the padding that a shifted block has: keys that are zero."""
+    """Let a block in which everything is hidden also look at a shifted layer's padding: keys and values of zero."""
     if masking.visible_bs is None:
         return masking
     factor_bt = np.ones(masking.visible_bs.shape, dtype)
