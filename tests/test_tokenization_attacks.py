@@ -16,7 +16,13 @@ from typing import Any
 import pytest
 
 from minipegasus.errors import TokenizerError
-from minipegasus.tokenization import AutoTokenizer, BertGenerationTokenizer, PegasusTokenizer
+from minipegasus.tokenization import (
+    AutoTokenizer,
+    BertGenerationTokenizer,
+    BertTokenizer,
+    PegasusTokenizer,
+    RobertaTokenizer,
+)
 from minipegasus.tokenization.spiece_file import MAX_FILE_BYTES, check_spiece
 
 ROOT = Path(__file__).parent.parent
@@ -355,6 +361,50 @@ def test_configuration_runs_and_follows_nothing(tmp_path: Path) -> None:
     assert tokenizer.encode("the man") == PegasusTokenizer.from_pretrained(GOLDEN / "pegasus").encode("the man")
     tokenizer.save_pretrained(tmp_path / "saved")
     assert not json.loads((tmp_path / "saved" / "tokenizer_config.json").read_text()).keys() & hostile.keys()
+
+
+VOCAB = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##b\n"
+IDS = {"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "<mask>": 4, "a": 5, "b": 6, "ab": 7}
+MERGES = "#version: 0.2\na b\n"
+WORDS = {"type": "WordPiece", "vocab": {"[UNK]": 0, "a": 1}}
+BPE = {"type": "BPE", "vocab": IDS, "merges": ["a b"]}
+HALVES: dict[str, tuple[Any, dict[str, Any]]] = {
+    "no files": (BertTokenizer, {}),
+    "lines that are no UTF-8": (BertTokenizer, {"vocab.txt": b"[UNK]\n\xff\n"}),
+    "no unknown piece": (BertTokenizer, {"vocab.txt": "a\nb\n"}),
+    "no lines": (BertTokenizer, {"vocab.txt": ""}),
+    "flag": (BertTokenizer, {"vocab.txt": VOCAB, "tokenizer_config.json": {"do_lower_case": "yes"}}),
+    "another model": (BertTokenizer, {"tokenizer.json": {"model": BPE}}),
+    "no model": (BertTokenizer, {"tokenizer.json": {}}),
+    "another normalizer": (BertTokenizer, {"tokenizer.json": {"model": WORDS, "normalizer": {"type": "NFC"}}}),
+    "no vocabulary": (
+        BertTokenizer,
+        {"tokenizer.json": {"model": {"type": "WordPiece"}, "normalizer": {"type": "BertNormalizer"}}},
+    ),
+    "no merges": (RobertaTokenizer, {"vocab.json": IDS}),
+    "ids as text": (RobertaTokenizer, {"vocab.json": {"a": "0"}, "merges.txt": MERGES}),
+    "negative ids": (RobertaTokenizer, {"vocab.json": IDS | {"a": -5}, "merges.txt": MERGES}),
+    "a huge id": (RobertaTokenizer, {"vocab.json": IDS | {"a": 2**31}, "merges.txt": MERGES}),
+    "a list": (RobertaTokenizer, {"vocab.json": "[]", "merges.txt": MERGES}),
+    "three in a merge": (RobertaTokenizer, {"vocab.json": IDS, "merges.txt": MERGES + "a b c\n"}),
+    "merges of numbers": (RobertaTokenizer, {"tokenizer.json": {"model": BPE | {"merges": [[1, 2]]}}}),
+    "merges as text": (RobertaTokenizer, {"tokenizer.json": {"model": BPE | {"merges": "a b"}}}),
+    "errors": (RobertaTokenizer, {"tokenizer.json": {"model": BPE}, "tokenizer_config.json": {"errors": "x"}}),
+    "a merge of no pieces": (RobertaTokenizer, {"vocab.json": IDS, "merges.txt": MERGES + "x y\n"}),
+}
+
+
+@pytest.mark.parametrize("name", HALVES)
+def test_damaged_halves(name: str, tmp_path: Path) -> None:
+    tokenizer, files = HALVES[name]
+    if name == "a merge of no pieces":  # this the library says
+        pytest.importorskip("tokenizers")
+    for file, content in files.items():
+        write(tmp_path / file, content)
+    message = refusal(lambda: tokenizer.from_pretrained(tmp_path))
+    assert message.startswith(str(tmp_path))
+    assert "expected" in message
+    assert "found" in message
 
 
 def test_passing_damage_does_not_crash() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from minipegasus.errors import TokenizerError
+from ..errors import TokenizerError
 
 __all__ = ["AddedToken", "Token", "TokenSplitter", "parse_token"]
 

@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from minipegasus.errors import TokenizerError
-from minipegasus.tokenization.base import PreTrainedTokenizer
-from minipegasus.tokenization.bert import BertTokenizer, BertTokenizerFast
-from minipegasus.tokenization.bert_generation import BertGenerationTokenizer
-from minipegasus.tokenization.files import CONFIG_FILE, FAST_FILE, find_folder, read_json
-from minipegasus.tokenization.pegasus import PegasusTokenizer
-from minipegasus.tokenization.roberta import RobertaTokenizer
+from ..errors import TokenizerError
+from .base import PreTrainedTokenizer
+from .bert import BertTokenizer, BertTokenizerFast
+from .bert_generation import BertGenerationTokenizer
+from .files import CONFIG_FILE, FAST_FILE, MAX_VOCABULARY_BYTES, find_folder, read_json
+from .pegasus import PegasusTokenizer
+from .roberta import RobertaTokenizer
 
 __all__ = ["AutoTokenizer"]
 
@@ -80,7 +80,7 @@ def _class_of(folder: Path) -> type[PreTrainedTokenizer]:
     for file, found in _FILES.items():
         if (folder / file).is_file():
             return found
-    fast = (read_json(folder / FAST_FILE) or {}).get("model")
+    fast = (read_json(folder / FAST_FILE, MAX_VOCABULARY_BYTES) or {}).get("model")
     if isinstance(fast, dict):
         return _found(_FAST_MODELS, fast.get("type"), f"{folder / FAST_FILE}: model: type")
     raise TokenizerError(f"{folder}: expected {CONFIG_FILE}, {', '.join(_FILES)} or {FAST_FILE}, found none of them")

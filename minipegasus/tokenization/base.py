@@ -7,12 +7,12 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from minipegasus.errors import InputError, TokenizerError
-from minipegasus.tokenization.added_tokens import AddedToken, Token
-from minipegasus.tokenization.encoding import BatchEncoding, EncodeOptions
-from minipegasus.tokenization.files import read_settings, write_settings
-from minipegasus.tokenization.preparation import Preparation
-from minipegasus.tokenization.vocabulary import PieceModel
+from ..errors import InputError, TokenizerError
+from .added_tokens import AddedToken, Token
+from .encoding import BatchEncoding, EncodeOptions
+from .files import read_settings, write_settings
+from .preparation import Preparation
+from .vocabulary import PieceModel
 
 __all__ = ["NO_LIMIT", "PreTrainedTokenizer"]
 
@@ -189,6 +189,16 @@ class PreTrainedTokenizer(Preparation):
 
         Raises:
             InputError: an option or a text has the wrong type or value, or rows of unequal length are to be arrays.
+
+        >>> from minipegasus.tokenization import PegasusTokenizer
+        >>> tokenizer = PegasusTokenizer.from_pretrained("golden/tokenizer/pegasus")
+        >>> batch = tokenizer(["the man", "the man wrote"], padding=True, return_tensors="np")
+        >>> batch.input_ids.shape == batch.attention_mask.shape, batch.attention_mask[0].tolist()
+        (True, [1, 1, 1, 1, 0])
+        >>> tokenizer.batch_decode(batch.input_ids, skip_special_tokens=True)
+        ['the man', 'the man wrote']
+        >>> tokenizer.decode(tokenizer.encode("the</s>man", split_special_tokens=True))
+        'the</s>man</s>'
         """
         options = EncodeOptions(
             add_special_tokens=add_special_tokens,

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from minipegasus.errors import TokenizerError
-from minipegasus.tokenization.added_tokens import AddedToken, Token, TokenSplitter
-from minipegasus.tokenization.base import PreTrainedTokenizer
-from minipegasus.tokenization.files import FAST_FILE
-from minipegasus.tokenization.tokenizers_backend import LibraryModel, read_fast_model, read_ids, read_lines
+from ..errors import TokenizerError
+from .added_tokens import AddedToken, Token, TokenSplitter
+from .base import PreTrainedTokenizer
+from .files import FAST_FILE
+from .tokenizers_backend import LibraryModel, read_fast_model, read_ids, read_lines
 
 __all__ = ["BertTokenizer", "BertTokenizerFast"]
 

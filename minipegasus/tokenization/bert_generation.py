@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from minipegasus.tokenization.added_tokens import Token
-from minipegasus.tokenization.sentencepiece_backend import SentencePieceTokenizer
+from .added_tokens import Token
+from .sentencepiece_backend import SentencePieceTokenizer
 
 __all__ = ["BertGenerationTokenizer"]
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from minipegasus.errors import TokenizerError, listing
-from minipegasus.tokenization.added_tokens import AddedToken, parse_token
-from minipegasus.tokenization.special_tokens import SPECIAL_TOKEN_NAMES
+from ..errors import TokenizerError, listing
+from .added_tokens import AddedToken, parse_token
+from .special_tokens import SPECIAL_TOKEN_NAMES
 
 __all__ = ["parse_added_tokens", "parse_config", "parse_id"]
 

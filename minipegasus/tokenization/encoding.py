@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minipegasus.errors import InputError, listing
+from ..errors import InputError, listing
 
 __all__ = ["BatchEncoding", "EncodeOptions", "to_arrays", "truncate"]
 

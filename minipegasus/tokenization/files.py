@@ -5,22 +5,33 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minipegasus.errors import CheckpointError, TokenizerError
-from minipegasus.tokenization.added_tokens import AddedToken, parse_token
-from minipegasus.tokenization.config_values import parse_added_tokens, parse_config, parse_id
-from minipegasus.tokenization.special_tokens import SPECIAL_TOKEN_NAMES
+from ..checkpoints import resolve_folder
+from ..checkpoints.json_file import MAX_JSON_BYTES, parse_json
+from ..errors import CheckpointError, TokenizerError
+from .added_tokens import AddedToken, parse_token
+from .config_values import parse_added_tokens, parse_config, parse_id
+from .special_tokens import SPECIAL_TOKEN_NAMES
 
 if TYPE_CHECKING:
-    from minipegasus.tokenization.base import PreTrainedTokenizer
+    from .base import PreTrainedTokenizer
 
-__all__ = ["CONFIG_FILE", "FAST_FILE", "find_folder", "read_json", "read_settings", "write_json", "write_settings"]
+__all__ = [
+    "CONFIG_FILE",
+    "FAST_FILE",
+    "MAX_VOCABULARY_BYTES",
+    "find_folder",
+    "read_json",
+    "read_settings",
+    "write_json",
+    "write_settings",
+]
 
 CONFIG_FILE = "tokenizer_config.json"
 SPECIAL_FILE = "special_tokens_map.json"
 ADDED_FILE = "added_tokens.json"
 FAST_FILE = "tokenizer.json"
 
-MAX_JSON_BYTES = 64 * 1024 * 1024  # tokenizer.json holds the whole vocabulary
+MAX_VOCABULARY_BYTES = 16 * 1024 * 1024  # tokenizer.json and vocab.json hold the whole vocabulary
 
 # Arguments of transformers' from_pretrained that mean nothing where nothing is downloaded or executed.
 _IGNORED = {
@@ -39,21 +50,17 @@ def find_folder(name_or_path: str | Path, options: dict[str, Any]) -> Path:
 
     Takes ``revision`` and ``subfolder`` out of the caller's ``options``.
     """
-    from minipegasus.checkpoints import resolve_folder
-
     return resolve_folder(name_or_path, options.pop("revision", None)) / str(options.pop("subfolder", ""))
 
 
-def read_json(path: Path) -> dict[str, Any] | None:
-    """Return the object in a JSON file, or None where there is no such file."""
-    from minipegasus.checkpoints.json_file import parse_json
-
+def read_json(path: Path, limit: int = MAX_JSON_BYTES) -> dict[str, Any] | None:
+    """Return the object in a JSON file of at most ``limit`` bytes, or None where there is no such file."""
     try:
         if not path.is_file():
             return None
         size = path.stat().st_size
-        if size > MAX_JSON_BYTES:
-            raise TokenizerError(f"{path}: expected at most {MAX_JSON_BYTES} bytes, found {size}")
+        if size > limit:
+            raise TokenizerError(f"{path}: expected at most {limit} bytes, found {size}")
         return parse_json(path.read_bytes(), str(path))
     except OSError as error:
         raise TokenizerError(f"{path}: expected a readable JSON file, found: {error.strerror}") from None
@@ -111,7 +118,9 @@ def _read_older_files(
     for content, index in (read_json(path) or {}).items():
         added[parse_id(index, f"{path}: {content}")] = AddedToken(content, special=content in special)
     path = folder / FAST_FILE
-    fast = parse_added_tokens((read_json(path) or {}).get("added_tokens", []), f"{path}: added_tokens")
+    fast = parse_added_tokens(
+        (read_json(path, MAX_VOCABULARY_BYTES) or {}).get("added_tokens", []), f"{path}: added_tokens"
+    )
     return added | fast, {token.content: token for token in fast.values()}
 
 

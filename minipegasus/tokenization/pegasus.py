@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from minipegasus.errors import TokenizerError
-from minipegasus.tokenization.added_tokens import AddedToken, Token
-from minipegasus.tokenization.sentencepiece_backend import SentencePieceTokenizer
+from ..errors import TokenizerError
+from .added_tokens import AddedToken, Token
+from .sentencepiece_backend import SentencePieceTokenizer
 
 __all__ = ["PegasusTokenizer", "PegasusTokenizerFast"]
 

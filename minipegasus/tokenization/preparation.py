@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from minipegasus.errors import InputError
-from minipegasus.tokenization.encoding import BatchEncoding, EncodeOptions, to_arrays, truncate
-from minipegasus.tokenization.vocabulary import Vocabulary
+from ..errors import InputError
+from .encoding import BatchEncoding, EncodeOptions, to_arrays, truncate
+from .vocabulary import Vocabulary
 
 __all__ = ["Preparation"]
 

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from minipegasus.errors import TokenizerError
-from minipegasus.tokenization.added_tokens import AddedToken, Token
-from minipegasus.tokenization.base import PreTrainedTokenizer
-from minipegasus.tokenization.files import FAST_FILE, read_json, write_json
-from minipegasus.tokenization.tokenizers_backend import LibraryModel, read_fast_model, read_ids, read_lines
+from ..errors import TokenizerError
+from .added_tokens import AddedToken, Token
+from .base import PreTrainedTokenizer
+from .files import FAST_FILE, MAX_VOCABULARY_BYTES, read_json, write_json
+from .tokenizers_backend import LibraryModel, read_fast_model, read_ids, read_lines
 
 __all__ = ["RobertaTokenizer", "RobertaTokenizerFast"]
 
@@ -139,15 +139,16 @@ def _read(vocab_file: Any, merges_file: Any, tokenizer_file: Any) -> tuple[Path,
     """Return the file that was read, the ids of its pieces and the merges in their order."""
     if vocab_file is not None and merges_file is not None:
         path = Path(vocab_file)
-        ids = read_ids(path, read_json(path))
+        ids = read_ids(path, read_json(path, MAX_VOCABULARY_BYTES))
         merges_path = Path(merges_file)
         lines: list[Any] = read_lines(merges_path)[1:]  # the first says the version
     elif tokenizer_file is not None:
         path = merges_path = Path(tokenizer_file)
         _, model = read_fast_model(path, "BPE")
         ids = read_ids(path, model.get("vocab"))
-        merges = model.get("merges")
-        lines = merges if isinstance(merges, list) else [merges]
+        lines = model.get("merges", [])
+        if not isinstance(lines, list):
+            raise TokenizerError(f"{path}: model: merges: expected a list, found {lines!r:.60}")
     else:
         raise TokenizerError(
             "RobertaTokenizer: expected a vocab_file with a merges_file or a tokenizer_file, found neither"

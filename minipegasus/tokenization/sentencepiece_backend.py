@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from minipegasus.errors import TokenizerError
-from minipegasus.tokenization.base import PreTrainedTokenizer
-from minipegasus.tokenization.spiece_file import SpieceFile, read_spiece
+from ..errors import TokenizerError
+from .base import PreTrainedTokenizer
+from .spiece_file import SpieceFile, read_spiece
 
 __all__ = ["SentencePieceModel", "SentencePieceTokenizer"]
 

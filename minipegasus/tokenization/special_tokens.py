@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from minipegasus.errors import TokenizerError
-from minipegasus.tokenization.added_tokens import AddedToken, Token
+from ..errors import TokenizerError
+from .added_tokens import AddedToken, Token
 
 __all__ = ["SPECIAL_TOKEN_NAMES", "SpecialTokens"]
 

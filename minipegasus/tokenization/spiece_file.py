@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from minipegasus.errors import TokenizerError
+from ..errors import TokenizerError
 
 __all__ = ["MAX_FILE_BYTES", "SpieceFile", "check_spiece", "read_spiece"]
 

@@ -4,12 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from minipegasus.errors import BackendError, TokenizerError
-from minipegasus.tokenization.files import read_json
+from ..errors import BackendError, TokenizerError
+from .files import MAX_VOCABULARY_BYTES, read_json
 
 __all__ = ["LibraryModel", "library", "pieces_by_id", "read_fast_model", "read_lines"]
-
-MAX_TEXT_BYTES = 16 * 1024 * 1024
 
 
 def library() -> Any:
@@ -72,8 +70,8 @@ def read_lines(path: Path) -> list[str]:
     """Return the lines of a vocabulary or merges file."""
     try:
         size = path.stat().st_size
-        if size > MAX_TEXT_BYTES:
-            raise TokenizerError(f"{path}: expected at most {MAX_TEXT_BYTES} bytes, found {size}")
+        if size > MAX_VOCABULARY_BYTES:
+            raise TokenizerError(f"{path}: expected at most {MAX_VOCABULARY_BYTES} bytes, found {size}")
         return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     except OSError as error:
         raise TokenizerError(f"{path}: expected a text file, found: {error.strerror}") from None
@@ -92,7 +90,7 @@ def read_ids(path: Path, value: Any) -> dict[str, int]:
 
 def read_fast_model(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the whole ``tokenizer.json`` and its ``model``, which must be of the given kind."""
-    whole = read_json(path)
+    whole = read_json(path, MAX_VOCABULARY_BYTES)
     if whole is None:
         raise TokenizerError(f"{path}: expected a file, found none")
     model = whole.get("model")
