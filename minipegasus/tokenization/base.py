@@ -197,8 +197,8 @@ class PreTrainedTokenizer(Preparation):
         (True, [1, 1, 1, 1, 0])
         >>> tokenizer.batch_decode(batch.input_ids, skip_special_tokens=True)
         ['the man', 'the man wrote']
-        >>> tokenizer.decode(tokenizer.encode("the</s>man", split_special_tokens=True))
-        'the</s>man</s>'
+        >>> [tokenizer.encode("the</s>man", split_special_tokens=safe).count(1) for safe in (False, True)]
+        [2, 1]
         """
         options = EncodeOptions(
             add_special_tokens=add_special_tokens,
