@@ -1,4 +1,4 @@
-"""Numbers that transformers printed for BigBird-Pegasus and PEGASUS-X with weights by formula."""
+"""Numbers that transformers printed for Pegasus, BigBird-Pegasus and PEGASUS-X with weights by formula."""
 
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,29 @@ import minipegasus
 SIZES = {"vocab_size": 50, "d_model": 8, "encoder_attention_heads": 2, "decoder_attention_heads": 2}
 SIZES |= {"encoder_ffn_dim": 24, "decoder_ffn_dim": 20, "decoder_layers": 1}
 BLOCKS = {"encoder_layers": 2, "max_position_embeddings": 128, "block_size": 2, "num_random_blocks": 1}
+
+
+def test_pegasus(tmp_path: Path) -> None:
+    sizes = {**SIZES, "encoder_layers": 2, "decoder_layers": 2, "max_position_embeddings": 40}
+    config = minipegasus.PegasusConfig(**sizes, activation_function="relu", scale_embedding=True)
+    model = minipegasus.PegasusForConditionalGeneration(config)
+    assert len(model.state_dict()) == 90 + 2  # and the two sinusoids, which keep their formula
+    model = filled(model, tmp_path)
+    given = {"input_ids": ids(2, 7), "attention_mask": mask(2, 7, 4)}
+    out = model(**given, decoder_input_ids=ids(2, 5))
+    encoded = out.encoder_last_hidden_state
+    assert_printed(encoded, [-0.9966672, 1.513019, 1.015514, 0.04761866, -0.4671856], -3.631459, 90.99276)
+    assert_printed(out.logits, [0.5448924, 0.3864121, -1.284364, 0.03583443, 0.3088239], 14.79546, 318.5399)
+    assert model(**given, labels=ids(2, 5)).loss == pytest.approx(4.159514, abs=5e-6)
+
+
+def test_pegasus_decoder_alone(tmp_path: Path) -> None:
+    sizes = {**SIZES, "encoder_layers": 2, "decoder_layers": 2, "max_position_embeddings": 40}
+    model = minipegasus.PegasusForCausalLM(minipegasus.PegasusConfig(**sizes, activation_function="gelu"))
+    assert len(model.state_dict()) == 55 + 1
+    out = filled(model, tmp_path)(ids(2, 5), labels=ids(2, 5))
+    assert_printed(out.logits, [0.09572935, 0.6450889, -1.389156, -0.01315527, -1.198175], 59.41347, 324.8133)
+    assert out.loss == pytest.approx(4.206352, abs=5e-6)
 
 
 def bigbird(head: str, names: int, folder: Path, **options: Any) -> Any:
