@@ -1,6 +1,5 @@
 """summarize and stream_summary: forms of input, long texts, laziness, caching, progress."""
 
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,7 +49,7 @@ def test_texts_are_taken_one_after_the_other(folder: Path) -> None:
     taken = []
 
     def source() -> Iterator[str]:
-        for text in itertools.cycle(TEXTS):
+        for text in TEXTS * 2:
             taken.append(text)
             yield text
 
