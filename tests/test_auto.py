@@ -14,6 +14,7 @@ from minipegasus import (
     AutoModelForSeq2SeqLM,
     CheckpointError,
     ConfigError,
+    InputError,
     PegasusConfig,
     PegasusForConditionalGeneration,
 )
@@ -109,6 +110,18 @@ def test_values_can_be_replaced_while_reading() -> None:
     assert model.config.use_cache is False
     given = AutoModelForSeq2SeqLM.from_pretrained(GOLDEN, config=config)
     assert given.config.dropout == 0.5
+
+
+@pytest.mark.parametrize(
+    ("dtype", "expected"),
+    [("auto", "float32"), (None, "float32"), (np.float64, "float64"), ("torch.float64", "float64")],
+)
+def test_dtypes(dtype: object, expected: str) -> None:
+    for name in ("dtype", "torch_dtype"):
+        assert AutoModel.from_pretrained(GOLDEN, **{name: dtype}).dtype == expected
+    for wrong in ("bfloat16", np.float16, "torch.int8", 3):
+        with pytest.raises(InputError, match="dtype: expected float32 or float64, found"):
+            AutoModel.from_pretrained(GOLDEN, dtype=wrong)
 
 
 def test_unknown_keywords_are_named() -> None:

@@ -47,9 +47,7 @@ class PreTrainedModel:
     def _configure(self, config: Config, dtype: Dtype) -> None:
         if not isinstance(config, self.family.config):
             raise ConfigError(f"config: expected {self.family.config.__name__}, found {type(config).__name__}")
-        self.dtype: np.dtype[Any] = np.dtype(dtype)
-        if self.dtype not in (np.float32, np.float64):
-            raise InputError(f"dtype: expected float32 or float64, found {self.dtype}")
+        self.dtype: np.dtype[Any] = _computed_in(dtype)
         self.config: Any = config.copy(**self.config_changes)
         self.generation_config = GenerationConfig.from_model_config(self.config)
         self.load_report = LoadReport()
@@ -118,13 +116,14 @@ class PreTrainedModel:
             ConfigError: config.json holds values of the wrong type or range.
         """
         folder = resolve_folder(name_or_path, revision)
+        dtype = config_values.pop("torch_dtype", dtype)  # its older name
         config_values = {name: value for name, value in config_values.items() if name not in IGNORED}
         if config is None:
             config = config_class(cls.family.model_type).from_folder(folder, config_values)
         elif config_values:
             raise TypeError(f"unexpected keywords beside config: {', '.join(sorted(config_values))}")
         model = cls.__new__(cls)
-        model._configure(config, "float32" if dtype == "auto" else dtype)
+        model._configure(config, dtype)
         checkpoint = open_checkpoint(folder, model.dtype)
         weights, report = load_weights(checkpoint, model._layout, model._std, seed, ignore_mismatched_sizes)
         model._set_weights(weights)
@@ -237,3 +236,13 @@ class PreTrainedModel:
             config.output_hidden_states if states is None else states,
             config.return_dict if return_dict is None else return_dict,
         )
+
+
+def _computed_in(dtype: Any) -> np.dtype[Any]:
+    """Return float32 or float64; ``"auto"`` is float32, and torch's own dtypes count by their names."""
+    name = str(dtype).removeprefix("torch.") if not isinstance(dtype, (type, np.dtype)) else np.dtype(dtype).name
+    if name in ("auto", "None"):
+        name = "float32"
+    if name not in ("float32", "float64"):
+        raise InputError(f"dtype: expected float32 or float64, found {name} (narrower files are widened)")
+    return np.dtype(name)
