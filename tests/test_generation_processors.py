@@ -47,6 +47,7 @@ def test_repetition_penalty_is_applied_once_per_token(ids: Any, penalty: float) 
             assert found[row, token] == pytest.approx(wanted)
 
 
+@example(ids=np.array([[2, 3]]), words=[[2, 3, 4]])
 @given(ids=few_ids, words=st.lists(st.lists(st.integers(0, 4), min_size=1, max_size=4), min_size=1, max_size=5))
 def test_bad_words_do_not_end(ids: Any, words: list[list[int]]) -> None:
     scores = scores_for(ids)
