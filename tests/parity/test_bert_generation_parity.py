@@ -50,10 +50,10 @@ def sizes(rng: np.random.Generator, family: str, **fixed: Any) -> dict[str, Any]
     return values | fixed
 
 
-def reference(family: str, which: int, values: dict[str, Any], seed: int) -> Any:
+def reference(family: str, which: int, values: dict[str, Any], seed: int, std: float = 0.3) -> Any:
     """Return a transformers model: 0 is the bare one, 1 the one with a vocabulary head."""
     config = getattr(transformers, f"{family}Config")(**values)
-    return build(CLASSES[family][which], config, seed, std=0.5)
+    return build(CLASSES[family][which], config, seed, std)
 
 
 def reopened(model: Any, dtype: str) -> Any:
@@ -201,7 +201,9 @@ def test_relative_distances_are_right_with_a_cache(family: str, kind: str) -> No
 # Pairs
 
 
-def pair(rng: np.random.Generator, seed: int, **fixed: Any) -> tuple[Any, str, dict[str, Any], dict[str, Any]]:
+def pair(
+    rng: np.random.Generator, seed: int, std: float = 0.3, **fixed: Any
+) -> tuple[Any, str, dict[str, Any], dict[str, Any]]:
     """Return a transformers pair, its encoder's family and the values of both halves."""
     first, last = (str(rng.choice(list(CLASSES))) for _ in range(2))
     if fixed.get("tie_encoder_decoder"):
@@ -216,7 +218,7 @@ def pair(rng: np.random.Generator, seed: int, **fixed: Any) -> tuple[Any, str, d
     config = transformers.EncoderDecoderConfig.from_encoder_decoder_configs(*halves, **ids, **fixed)
     for part in (config.encoder, config.decoder):
         part._attn_implementation = "eager"
-    return build("EncoderDecoderModel", config, seed, std=0.5), first, of, to
+    return build("EncoderDecoderModel", config, seed, std), first, of, to
 
 
 @dtypes
@@ -298,7 +300,7 @@ def same_ids(ours: Any, model: Any, arguments: Arrays) -> None:
 @given(seed=seeds, search=st.sampled_from(SEARCHES))
 def test_pairs_generate(seed: int, search: dict[str, Any]) -> None:
     rng = np.random.default_rng(seed)
-    model, first, of, to = pair(rng, seed)
+    model, first, of, to = pair(rng, seed, std=0.5)
     ours = reopened(model, "float32")
     b, s = (int(n) for n in rng.integers(1, (4, 9)))
     arguments = {"input_ids": rng.integers(3, of["vocab_size"], (b, s)), **search, "use_cache": some(rng, 0.8)}
@@ -319,7 +321,7 @@ def test_language_models_generate(family: str, seed: int, search: dict[str, Any]
     rng = np.random.default_rng(seed)
     cross = some(rng)
     values = sizes(rng, family, is_decoder=True, add_cross_attention=cross, position_embedding_type="absolute")
-    model = reference(family, 1, values, seed)
+    model = reference(family, 1, values, seed, std=0.5)
     ours = reopened(model, "float32")
     b, t = int(rng.integers(1, 4)), int(rng.integers(1, 5))
     arguments = {"input_ids": rng.integers(3, values["vocab_size"], (b, t)), **search}
