@@ -24,12 +24,14 @@ VEC void dot_tile(int rows, const float *const *x, const void *const *w, int64_t
                   const char *const *fetch, int fetched, float *out, int64_t stride) {
     vf sums[16];
     int64_t k = 0;
+#pragma GCC unroll 16
     for (int i = 0; i < rows * 4; i++) sums[i] = vzero();
     for (; k + 16 <= inner; k += 16) {
         vf w0 = load_weights(w[0], k, 16, kind), w1 = load_weights(w[1], k, 16, kind);
         vf w2 = load_weights(w[2], k, 16, kind), w3 = load_weights(w[3], k, 16, kind);
         if (kind == WEIGHT_F32 || k % 32 == 0)
             for (int c = 0; c < fetched; c++) __builtin_prefetch(fetch[c] + k * (kind == WEIGHT_F32 ? 4 : 2));
+#pragma GCC unroll 4
         for (int r = 0; r < rows; r++) {
             vf a = vload(x[r] + k);
             sums[4 * r] = vfma(a, w0, sums[4 * r]), sums[4 * r + 1] = vfma(a, w1, sums[4 * r + 1]);
@@ -37,8 +39,10 @@ VEC void dot_tile(int rows, const float *const *x, const void *const *w, int64_t
         }
     }
     if (k < inner)
+#pragma GCC unroll 4
         for (int c = 0; c < 4; c++) {
             vf b = load_weights(w[c], k, inner - k, kind);
+#pragma GCC unroll 4
             for (int r = 0; r < rows; r++) sums[4 * r + c] = vfma(vload_n(x[r] + k, inner - k), b, sums[4 * r + c]);
         }
     if (rows == 4) vsum16(sums, out, stride); /* a constant, once inlined */
@@ -62,17 +66,17 @@ typedef struct {
     int64_t stride, columns;
 } direct_args;
 
-/* Rows in one pass over four outputs. Two passes at least, where there are two rows: one works on the weights that the
- * other has fetched. */
-VEC int64_t rows_per_pass(int64_t rows) { return DOT_ROWS == 1 || rows <= 2 ? 1 : rows <= 4 ? 2 : 4; }
+VEC int64_t rows_per_pass(int64_t rows) { return DOT_ROWS == 1 || rows <= 2 ? 1 : 4; }
 
-/* One tile. The `passes` over the same four outputs share the fetching of the next four. */
+/* One tile. The `passes` over the same four outputs share the fetching of the next four; a lone row follows a stream
+ * that the hardware fetches too. */
 VEC void direct_tile(int rows, const float *const *x, const void *const *w, int64_t inner, int kind, int64_t pass,
                      int64_t passes, float *out, int64_t stride) {
-    const char *next[2];
-    int64_t row_bytes = inner * (kind == WEIGHT_F32 ? 4 : 2), share = passes == 2 || passes == 3 ? 2 : 1;
-    for (int c = 0; c < 2; c++) next[c] = (const char *)w[(pass * share + c) % 4] + 4 * row_bytes;
+    const char *next[4];
+    int64_t row_bytes = inner * (kind == WEIGHT_F32 ? 4 : 2), share = passes >= 4 ? 1 : passes >= 2 ? 2 : rows;
+    for (int64_t c = 0; c < 4; c++) next[c] = (const char *)w[(pass * share + c) % 4] + 4 * row_bytes;
     if (pass * share >= 4) dot_tile(rows, x, w, inner, kind, next, 0, out, stride);
+    else if (share == 4) dot_tile(rows, x, w, inner, kind, next, 4, out, stride);
     else if (share == 2) dot_tile(rows, x, w, inner, kind, next, 2, out, stride);
     else dot_tile(rows, x, w, inner, kind, next, 1, out, stride);
 }
@@ -91,10 +95,9 @@ VEC void direct_rows(const direct_args *p, int64_t first_row, int64_t rows, int6
             const float *x[4];
             float edge[16], *to = a->out + (first_row + done) * a->outer + j, *out = to;
             int64_t stride = a->outer;
-            if (columns < 4 || now == 3 || (now == 2 && step == 4)) out = edge, stride = 4;
+            if (columns < 4 || now == 2 || now == 3) out = edge, stride = 4;
             for (int64_t i = 0; i < 4; i++) x[i] = p->x + (first_row + done + (i < now ? i : now - 1)) * p->stride;
             if (now == 1) direct_tile(1, x, w, a->inner, kind, pass, passes, out, stride);
-            else if (step == 2) direct_tile(2, x, w, a->inner, kind, pass, passes, out, stride);
             else direct_tile(4, x, w, a->inner, kind, pass, passes, out, stride);
             if (out == edge)
                 for (int64_t i = 0; i < now; i++) memcpy(to + i * a->outer, edge + 4 * i, (size_t)columns * 4);
