@@ -69,15 +69,3 @@ def test_pegasus_x(tmp_path: Path) -> None:
     model = filled(minipegasus.PegasusXForConditionalGeneration(config), tmp_path)
     found = model.generate(ids(2, 10), attention_mask=mask(2, 10, 6), num_beams=3, max_length=8)
     assert found.tolist() == [[0, 27, 27, 27, 27, 27, 27, 1]] * 2
-
-
-def test_encoder_decoder(tmp_path: Path) -> None:
-    sizes = {"vocab_size": 50, "num_hidden_layers": 2, "num_attention_heads": 2, "max_position_embeddings": 32}
-    encoder = minipegasus.BertGenerationConfig(**sizes, hidden_size=12, intermediate_size=20)
-    decoder = minipegasus.BertGenerationConfig(**sizes, hidden_size=8, intermediate_size=24)
-    config = minipegasus.EncoderDecoderConfig.from_encoder_decoder_configs(
-        encoder, decoder, decoder_start_token_id=2, pad_token_id=0
-    )
-    model = filled(minipegasus.EncoderDecoderModel(config=config), tmp_path)
-    found = model.generate(ids(2, 7), attention_mask=mask(2, 7, 4), num_beams=3, max_length=8)
-    assert found.tolist() == [[2, 30, 30, 30, 36, 36, 36, 36]] * 2
