@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from use_folders import BLOCKS, make_folder
+from use_folders import BLOCKS, make_folder, make_pair
 
 from minipegasus import (
     BigBirdPegasusForQuestionAnswering,
@@ -19,6 +19,7 @@ from minipegasus import (
     PegasusForConditionalGeneration,
     PegasusTokenizer,
     pipeline,
+    summarize,
 )
 from minipegasus.models.pipelines.question_answering import QuestionAnsweringPipeline
 
@@ -142,6 +143,15 @@ def test_likely_mistakes_are_logged(folder: Path, caplog: pytest.LogCaptureFixtu
     assert "min_length is 20, expected no more than max_length, which is 12" in caplog.text
     assert "max_length is 12 although the input has only" in caplog.text
     assert "is much for a max_length of 9" in caplog.text
+
+
+def test_pairs_of_encoder_and_decoder(tmp_path: Path) -> None:
+    make_pair(tmp_path, max_length=8)
+    pipe = pipeline("text2text-generation", model=tmp_path)
+    assert pipe(TEXTS, batch_size=2) == [pipe(text)[0] for text in TEXTS]
+    assert summarize(TEXTS[0], tmp_path, num_beams=4) == pipe(TEXTS[0])[0]["generated_text"]
+    with pytest.warns(UserWarning, match="the model reads 42"):
+        summarize("the man " * 50, tmp_path)
 
 
 def test_classification_forms(tmp_path: Path) -> None:

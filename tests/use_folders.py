@@ -37,3 +37,33 @@ def make_folder(
     for file in (VOCABULARIES / name).iterdir():
         shutil.copyfile(file, folder / file.name)
     return folder
+
+
+def make_pair(folder: Path, kind: str = "bert_generation", seed: int = 0, **values: Any) -> Path:
+    """Write an encoder-decoder folder with two halves of a kind (``bert_generation``, ``bert``, ``roberta``)."""
+    tokenizer = minipegasus.AutoTokenizer.from_pretrained(VOCABULARIES / kind)
+    sizes = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 16,
+        "max_position_embeddings": 42,
+        "initializer_range": 0.4,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+    names = {"bert": "BertConfig", "bert_generation": "BertGenerationConfig", "roberta": "RobertaConfig"}
+    config_class = getattr(minipegasus, names[kind])
+    start, end = ("cls", "sep") if kind == "bert" else ("bos", "eos")
+    config = minipegasus.EncoderDecoderConfig.from_encoder_decoder_configs(
+        config_class(**sizes),
+        config_class(**sizes | {"hidden_size": 24}),
+        decoder_start_token_id=getattr(tokenizer, f"{start}_token_id"),
+        eos_token_id=getattr(tokenizer, f"{end}_token_id"),
+        pad_token_id=tokenizer.pad_token_id,
+        **values,
+    )
+    minipegasus.EncoderDecoderModel(config, seed=seed).save_pretrained(folder)
+    for file in (VOCABULARIES / kind).iterdir():
+        shutil.copyfile(file, folder / file.name)
+    return folder

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from use_folders import BLOCKS, make_folder
+from use_folders import BLOCKS, make_folder, make_pair
 
 import minipegasus
 
@@ -102,6 +102,14 @@ def test_prefix_and_task_specific_params(tmp_path: Path) -> None:
     make_folder(tmp_path, max_length=12, num_beams=3, task_specific_params=params)
     theirs, ours = both("summarization", tmp_path)
     assert_close(ours(TEXTS), theirs(TEXTS))
+
+
+@pytest.mark.parametrize("kind", ["bert_generation", "bert", "roberta"])
+def test_pairs_of_encoder_and_decoder(kind: str, tmp_path: Path) -> None:
+    make_pair(tmp_path, kind, max_length=12, num_beams=2, seed=1)
+    theirs, ours = both("text2text-generation", tmp_path, use_fast=kind != "bert_generation")
+    for call in ({}, {"num_beams": 3, "batch_size": 2}, {"return_tensors": True}):
+        assert_close(ours(TEXTS, **call), theirs(TEXTS, **call))
 
 
 @pytest.mark.parametrize(
