@@ -9,6 +9,9 @@ from ..errors import InputError
 
 __all__ = ["Cache", "LayerCache"]
 
+# Positions that a cache holds at first, however many it may come to hold.
+_FIRST = 1024
+
 
 class LayerCache:
     """One layer's keys and values: its own positions, which grow, and the encoder's, which do not."""
@@ -29,7 +32,6 @@ class LayerCache:
             self._k = np.empty((b, h, self.capacity, d), k_bhsd.dtype)
             self._v = np.empty((b, h, self.capacity, d), v_bhsd.dtype)
         elif total > self.capacity:
-            # Only a cache that a caller drives by hand outgrows its capacity; generation knows its length.
             self.capacity = max(2 * self.capacity, total)
             self._k, self._v = (self._grown(old) for old in (self._k, self._v))
         self._k[:, :, self.length : total] = k_bhsd
@@ -57,13 +59,14 @@ class Cache:
 
     Args:
         layers: number of decoder layers.
-        capacity: positions to make room for at once; a longer sequence only costs a copy.
+        capacity: positions to make room for at once, 1024 at most: a checkpoint may allow 16,384 and mean 200. A
+            longer sequence only costs a copy.
 
     Reordering (beam search) never moves keys: ``rows`` notes for every row and position where its keys lie.
     """
 
     def __init__(self, layers: int, capacity: int = 32) -> None:
-        self.layers = [LayerCache(capacity) for _ in range(layers)]
+        self.layers = [LayerCache(min(capacity, _FIRST)) for _ in range(layers)]
         self._rows: IntArray | None = None
 
     def get_seq_length(self) -> int:
