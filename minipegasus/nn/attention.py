@@ -99,14 +99,15 @@ def relative_bias(
     d, t, s = q_bhtd.shape[3], q_bhtd.shape[2], k_bhsd.shape[2]
     if 2 * s - 1 > len(table_pd):
         raise InputError(f"length: expected at most {(len(table_pd) + 1) // 2} relative positions, found {s}")
-    distance = np.arange(s - t, s)[:, None] - np.arange(s)
-    index_ts = distance + (len(table_pd) + 1) // 2 - 1
-    # One product with the whole table, then a gather: the rows [t, s, d] never exist.
-    scores = np.take_along_axis(ops.linear(q_bhtd, table_pd), index_ts[None, None], axis=3)
+    # One product with the rows of all distances at hand, then a gather: rows [t, s, d] never exist.
+    first = (len(table_pd) + 1) // 2 - t
+    rows_pd = table_pd[first : first + s + t - 1]
+    index_ts = np.arange(s - 1, s - 1 + t)[:, None] - np.arange(s)
+    scores = np.take_along_axis(ops.linear(q_bhtd, rows_pd), index_ts[None, None], axis=3)
     if of_keys:
         if rows_bs is not None:
             k_bhsd = k_bhsd[rows_bs, :, np.arange(s)].transpose(0, 2, 1, 3)
-        of_key = np.take_along_axis(ops.linear(k_bhsd, table_pd), index_ts.T[None, None], axis=3)
+        of_key = np.take_along_axis(ops.linear(k_bhsd, rows_pd), index_ts.T[None, None], axis=3)
         scores = scores + of_key.swapaxes(2, 3)
     scaled: FloatArray = scores * scores.dtype.type(d**-0.5)
     return scaled
