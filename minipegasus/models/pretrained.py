@@ -226,6 +226,22 @@ class PreTrainedModel:
             fresh[name] = kept.setdefault(weight.sources, new)
         self._set_weights(fresh)
 
+    # What scripts written for torch say
+
+    def eval(self) -> Self:
+        """Return the model: it never trains."""
+        return self
+
+    def to(self, device: str = "cpu") -> Self:
+        """Return the model, which is where it can be: on the CPU.
+
+        Raises:
+            InputError: another device is asked for.
+        """
+        if str(device) != "cpu":
+            raise InputError(f"to: expected 'cpu', found {device!r}")
+        return self
+
     # Calling
 
     def _flags(self, attentions: bool | None, states: bool | None, return_dict: bool | None) -> tuple[bool, bool, bool]:
