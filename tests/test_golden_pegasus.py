@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-
 from golden_cases import case_id, case_paths, check
 
 
