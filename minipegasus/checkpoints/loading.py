@@ -64,7 +64,9 @@ def match(checkpoint: Checkpoint, layout: Layout) -> Match:
     used: set[str] = set()
     for name, weight in layout.weights.items():
         present = [source for source in weight.sources if source in here]
-        used.update(present)
+        standing_in = [source for source in weight.stand_ins if source in here]
+        used.update(present, standing_in)
+        present = present or standing_in[:1]
         if not present:
             result.absent[name] = weight
             if not weight.silent and weight.saved_as not in result.report.missing:

@@ -21,19 +21,22 @@ class Tied(NamedTuple):
         ours: our names.
         sources: the checkpoint's names, the one that counts first.
         saved_as: the name that it is written under: the first of ``sources`` where none is given.
+        stand_ins: names of other tensors, of which the first serves where none of ``sources`` is in the file.
     """
 
     ours: tuple[str, ...]
     sources: tuple[str, ...]
     saved_as: str = ""
+    stand_ins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Weight:
     """One weight of a class: its shape, and the checkpoint names that hold it, the preferred one first.
 
-    It is written as ``saved_as``. ``formula`` names how a missing one is made: ``"normal"``, ``"zeros"``, ``"ones"``
-    or ``"sinusoid"``. ``silent`` ones may be missing without a word.
+    Another tensor (``stand_ins``) may serve in place of them. It is written as ``saved_as``. ``formula`` names how a
+    missing one is made: ``"normal"``, ``"zeros"``, ``"ones"`` or ``"sinusoid"``. ``silent`` ones may be missing without
+    a word.
     """
 
     shape: Shape
@@ -41,6 +44,7 @@ class Weight:
     saved_as: str
     formula: str
     silent: bool = False
+    stand_ins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ class Family:
         for name, shape in weight_shapes(spec).items():
             group = tied.get(name, Tied((name,), (names.theirs(name),)))
             saved_as = group.saved_as or group.sources[0]
-            weights[name] = Weight(shape, group.sources, saved_as, *_missing(spec, name))
+            weights[name] = Weight(shape, group.sources, saved_as, *_missing(spec, name), group.stand_ins)
         return Layout(weights, self.base_prefix, role != "base", names)
 
 

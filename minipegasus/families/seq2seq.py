@@ -134,6 +134,9 @@ def seq2seq_aliases(*, shared_always: bool) -> Any:
             return [table]
         if config.tie_word_embeddings:
             return [Tied((*ours, "lm_head.weight"), (shared, *tables, "lm_head.weight"))]
-        return [Tied(ours, (shared, *tables))] if shared_always else []
+        if shared_always:
+            return [Tied(ours, (shared, *tables))]
+        # The reference writes tables that are equal, as a new model's are, once.
+        return [Tied((name,), (f"{inside}{name}",), stand_ins=(shared,)) for name in ours]
 
     return aliases

@@ -254,6 +254,19 @@ def test_a_table_that_ends_within_the_last_block(tmp_path: Path) -> None:
     assert_same(ours(**given), call(model, given, "float32"), "float32")
 
 
+@pytest.mark.parametrize("one_table", [True, False])
+def test_embeddings_that_are_not_tied(one_table: bool, tmp_path: Path) -> None:
+    """Tables that are one tensor are written once, as ``shared``; those that are not keep their own values."""
+    config = random_config(np.random.default_rng(9), tie_word_embeddings=False)
+    model = build(PREFIX + "ForConditionalGeneration", config, 9)
+    if not one_table:
+        model.model.decoder.embed_tokens.weight = torch.nn.Parameter(model.lm_head.weight + 1)
+    ours = minipegasus.BigBirdPegasusForConditionalGeneration.from_pretrained(saved(model, tmp_path))
+    assert ours.load_report == type(ours.load_report)()
+    given = {"input_ids": np.array([[5, 6, 1]]), "decoder_input_ids": np.array([[2, 3]])}
+    assert_same(ours(**given), call(model, given, "float32"), "float32")
+
+
 @pytest.mark.parametrize("length", [9, 15, 20])
 def test_generated_ids(length: int, tmp_path: Path) -> None:
     config = random_config(np.random.default_rng(9), attention_type="block_sparse", block_size=2, num_random_blocks=1)
