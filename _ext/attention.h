@@ -11,7 +11,7 @@
 #define MAX_TILE 64
 #define MIN_TILE 16
 #define TILE_FLOATS 131072 /* scores of a tile that stay in the second-level cache */
-#define MANY_QUERIES 10      /* from here on, laying keys side by side pays */
+#define MANY_QUERIES 6       /* from here on, laying keys side by side pays */
 #define VALUE_KEYS 512     /* values that do, too */
 /* The score of a hidden key: set, not added, so that a row in which every key is hidden comes out uniform. */
 #define HIDDEN (-FLT_MAX)
@@ -177,9 +177,9 @@ VEC void span_scores_of_few(const mp_attention_args *a, const query *queries, in
             k[c] = keys + key * a->k_strides[2] + (source ? source[key] * a->k_strides[0] : 0);
         }
         for (int64_t i = 0; i < n; i++) {
-            float tile[4], *to = scores + i * stride + s->position + j - s->start;
+            float tile[4];
             dot_tile(1, &queries[i].q, k, a->width, WEIGHT_F32, NULL, 0, tile, 4);
-            memcpy(to, tile, (size_t)count * sizeof(float));
+            memcpy(scores + i * stride + s->position + j - s->start, tile, (size_t)count * sizeof(float));
         }
     }
 }

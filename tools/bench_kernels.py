@@ -49,7 +49,7 @@ def cases() -> list[Case]:
 
     try:
         import torch
-        from torch.nn import functional as F
+        import torch.nn.functional as functional
     except ImportError:
         torch = None
 
@@ -76,7 +76,7 @@ def cases() -> list[Case]:
             f"linear {rows} x {inner} -> {outer}" + (f" ({count} weights)" if count > 1 else ""),
             lambda x=x, ws=weights, b=bias: [ops.linear(x, w, b) for w in ws],
             lambda x=x, ws=weights, b=bias: [x @ w.T + b for w in ws],
-            lambda x=tx, ws=tw, b=tb: [F.linear(x, w, b) for w in ws],
+            lambda x=tx, ws=tw, b=tb: [functional.linear(x, w, b) for w in ws],
             flops=2 * rows * inner * outer * count,
             read=4 * inner * outer * count,
         )
@@ -86,7 +86,7 @@ def cases() -> list[Case]:
         "layer_norm 512 x 1024, with residual",
         lambda: ops.layer_norm(x, gain, shift, 1e-5, residual),
         lambda: _numpy.layer_norm(x, gain, shift, 1e-5, residual),
-        lambda: F.layer_norm(tx + tr, (1024,), tg, ts, 1e-5),
+        lambda: functional.layer_norm(tx + tr, (1024,), tg, ts, 1e-5),
     )
     wide = floats(512, 4096)
     tw = tensor(wide)
@@ -94,7 +94,7 @@ def cases() -> list[Case]:
         "gelu 512 x 4096",
         lambda: ops.activate(wide, "gelu"),
         lambda: _numpy.activate(wide, "gelu"),
-        lambda: F.gelu(tw),
+        lambda: functional.gelu(tw),
     )
     logits = floats(8, 96103)
     tl = tensor(logits)
@@ -102,7 +102,7 @@ def cases() -> list[Case]:
         "log_softmax 8 x 96103",
         lambda: ops.log_softmax(logits),
         lambda: _numpy.log_softmax(logits),
-        lambda: F.log_softmax(tl, -1),
+        lambda: functional.log_softmax(tl, -1),
     )
     add(
         "top_k 16 of 8 x 96103",
@@ -131,7 +131,7 @@ def cases() -> list[Case]:
 
         def eager(tq: Any = tq, tk: Any = tk, tv: Any = tv, mask: Any = mask) -> Any:
             scores = tq @ tk.transpose(-1, -2) * 0.125
-            return F.softmax(scores if mask is None else scores + mask, -1) @ tv
+            return functional.softmax(scores if mask is None else scores + mask, -1) @ tv
 
         add(
             f"attention, 16 heads of 64, {name}",

@@ -123,6 +123,7 @@ def _cross_attention(
         assert memory.states_bsm is not None
         k, v = project_keys(p, memory.states_bsm, spec.heads)
         if cache is not None:
-            cache.cross = (k, v)
+            # Every step reads them whole: heads apart, so that each is one stream.
+            cache.cross = k, v = np.ascontiguousarray(k), np.ascontiguousarray(v)
     masking = memory.masking.with_pattern(patterns.full(q.shape[2], k.shape[2]))
     return attend(p, q, k, v, masking, head_scale_h=head_scale_h, need_probs=need_probs)
