@@ -74,6 +74,18 @@ def test_half_precision_weights_are_widened_exactly(seed: int, rows: int, inner:
     assert np.array_equal(ops.embed(ids, bfloat, 3.0), ops.embed(ids, wide, 3.0))
 
 
+@pytest.mark.parametrize("twin", [_numpy, _native])
+def test_both_twins_read_half_precision(twin: Any) -> None:
+    x, weight = floats(0, 3, 20), floats(1, 5, 20)
+    bfloat = (weight.view(np.uint32) >> 16).astype(np.uint16)
+    for half, wide in [
+        (weight.astype(np.float16), weight.astype(np.float16).astype(np.float32)),
+        (bfloat, (bfloat.astype(np.uint32) << 16).view(np.float32)),
+    ]:
+        close(twin.linear(x, half), _numpy.linear(x.astype(np.float64), wide))
+        assert np.array_equal(twin.embed(np.array([4, 0]), half, 2.0), wide[[4, 0]] * 2)
+
+
 def test_every_float16_is_widened_exactly() -> None:
     half = np.arange(2**16, dtype=np.uint16).view(np.float16).reshape(-1, 16)
     half = half[~np.isnan(half).any(1)]

@@ -98,7 +98,9 @@ def layer_norm(
     shape, width = x.shape, x.shape[-1]
     out = np.empty(shape, _F32)
     if residual is not None:
-        residual = np.ascontiguousarray(np.broadcast_to(residual, shape), _F32).reshape(-1, width)
+        if residual.shape != shape:
+            residual = np.broadcast_to(residual, shape)
+        residual = _vector(residual).reshape(-1, width)
     x = np.ascontiguousarray(x).reshape(-1, width)
     kernels.layer_norm(x, _vector(weight), _vector(bias), eps, out.reshape(-1, width), residual)
     return out

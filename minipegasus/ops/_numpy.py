@@ -49,13 +49,26 @@ _SQRT_2_OVER_PI = 0.7978845608028654
 _SQRT_HALF = 0.7071067811865476
 
 
+def widen(table: Array) -> FloatArray:
+    """Float16, or bfloat16 whose bits are kept as uint16, as float32: exact. Other dtypes stay as they are.
+
+    >>> widen(np.array([0x3F80, 0xC000], np.uint16)).tolist()
+    [1.0, -2.0]
+    """
+    if table.dtype == np.uint16:
+        return (table.astype(np.uint32) << 16).view(np.float32)
+    return table.astype(np.float32) if table.dtype == np.float16 else table
+
+
 def linear(x: FloatArray, weight: Array, bias: FloatArray | None = None, activation: str = "linear") -> FloatArray:
     """``activate(x @ weight.T + bias)``: x ``[..., k]``, weight ``[n, k]`` as checkpoints store it, bias ``[n]``.
+
+    The weight may be in half precision (:func:`widen`).
 
     >>> linear(np.ones((1, 2)), np.array([[1.0, 2.0]]), np.array([0.5])).tolist()
     [[3.5]]
     """
-    y = x @ weight.T.astype(x.dtype, copy=False)
+    y = x @ widen(weight).T.astype(x.dtype, copy=False)
     return activate(y if bias is None else y + bias, activation)
 
 
@@ -154,12 +167,13 @@ def activate(x: FloatArray, name: str) -> FloatArray:
 
 
 def embed(ids: IntArray, table: FloatArray, scale: float = 1.0) -> FloatArray:
-    """``table[ids] * scale``: ids of any shape, table ``[v, m]``.
+    """``table[ids] * scale``: ids of any shape, table ``[v, m]``, maybe in half precision (:func:`widen`).
 
     >>> embed(np.array([1, 0]), np.array([[1.0, 2.0], [3.0, 4.0]]), 2.0).tolist()
     [[6.0, 8.0], [2.0, 4.0]]
     """
-    return table[ids] * table.dtype.type(scale)
+    rows = widen(table[ids])
+    return rows * rows.dtype.type(scale)
 
 
 def sinusoid_table(count: int, width: int) -> FloatArray:
