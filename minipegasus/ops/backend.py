@@ -117,5 +117,7 @@ def show_config() -> None:
     facts = config()
     if _kernels is None:
         facts["isa"] = f"none: the package was installed without a C compiler ({_missing})"
+    elif facts["isa"] is None:
+        facts["isa"] = "none: MINIPEGASUS_OPS asks for the NumPy definitions"
     for name, value in facts.items():
         print(f"{name + ':':<14} {', '.join(value) if isinstance(value, list) else value}")
