@@ -9,6 +9,7 @@ from golden_cases import GOLDEN, read
 
 import minipegasus
 from minipegasus import ops
+from minipegasus.checkpoints import convert
 from minipegasus.conformance import bits
 
 pytestmark = pytest.mark.skipif(ops.config()["ops"] != "native", reason="the promise is the compiled path's")
@@ -52,3 +53,20 @@ def test_a_mapped_file_is_the_same_weights(tmp_path: Path) -> None:
     while isinstance(under, np.ndarray | memoryview):
         under = under.base if isinstance(under, np.ndarray) else under.obj
     assert isinstance(under, mmap.mmap)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_is_read_where_it_lies(dtype: str, tmp_path: Path) -> None:
+    convert(GOLDEN / "pegasus", tmp_path / "half", dtype=dtype)
+    half = minipegasus.PegasusForConditionalGeneration.from_pretrained(tmp_path / "half")
+    matrix = half.params["encoder"]["layers"]["0"]["fc1"]["weight"]
+    assert matrix.dtype == (np.float16 if dtype == "float16" else np.uint16)
+    # The same weights, widened in a file: the same bits come out.
+    half.save_pretrained(tmp_path / "wide")
+    wide = minipegasus.PegasusForConditionalGeneration.from_pretrained(tmp_path / "wide")
+    assert wide.params["encoder"]["layers"]["0"]["fc1"]["weight"].dtype == np.float32
+    ids = np.array([[120, 121, 1]])
+    a, b = (m(input_ids=ids, decoder_input_ids=ids) for m in (half, wide))
+    assert np.array_equal(a.logits, b.logits)
+    assert np.array_equal(a.encoder_last_hidden_state, b.encoder_last_hidden_state)
+    assert half.get_input_embeddings().dtype == np.float32

@@ -20,6 +20,8 @@ _OLD_NAMES = (
     (re.compile(r"LayerNorm\.beta$"), "LayerNorm.bias"),
 )
 # Constant index buffers that old files carry: never weights, never worth a word.
+# Two axes, and yet nothing that a product or a look-up reads.
+_NO_MATRICES = ("embed_global.weight", "final_logits_bias")
 _BUFFERS = re.compile(r"(^|\.)embeddings\.(position_ids|token_type_ids)$")
 
 
@@ -108,10 +110,24 @@ def load_weights(
         if not checkpoint.same(stored, other)
     )
     # Tied names share one array.
-    arrays: dict[str, Array] = {stored: checkpoint.array(stored) for stored in matched.copies}
+    arrays: dict[str, Array] = {stored: _taken(checkpoint, stored) for stored in matched.copies}
     weights = {name: arrays[stored] for name, stored in matched.found.items()}
     weights |= initial(matched.absent, checkpoint.dtype, std, seed)
     return {name: weights[name] for name in layout.weights}, report
+
+
+def _taken(checkpoint: Checkpoint, name: str) -> Array:
+    """Return a tensor as the model keeps it: wide, or a matrix in half precision as it lies in the file.
+
+    The kernels widen a matrix in registers: half the memory to hold and to read, the same numbers. The NumPy twins
+    would widen it anew in every call.
+    """
+    is_half = checkpoint.info[name].dtype in ("float16", "bfloat16") and checkpoint.dtype == np.float32
+    if is_half and ops.config()["ops"] == "native" and not name.endswith(_NO_MATRICES):
+        stored = checkpoint.stored(name)
+        if stored.ndim == 2 and stored.flags.c_contiguous and stored.flags.aligned:
+            return stored
+    return checkpoint.array(name)
 
 
 def initial(

@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import FloatArray
+from .. import ops
+from ..arrays import Array, FloatArray
 from ..checkpoints.checkpoint import open_checkpoint
 from ..checkpoints.folder import resolve_folder
 from ..checkpoints.loading import LoadReport, initial, load_weights
@@ -146,16 +147,20 @@ class PreTrainedModel:
         Tied weights are written once. Nothing is left half-written.
         """
         config = {**self.config.to_dict(), "architectures": [type(self).__name__], "dtype": self.dtype.name}
-        tensors = {w.saved_as: self._weights[name] for name, w in self._layout.weights.items()}
-        save_checkpoint(
-            folder, tensors, config, self.generation_config.following(self.config).to_diff_dict(), max_shard_size
-        )
+        generation = self.generation_config.following(self.config).to_diff_dict()
+        save_checkpoint(folder, self.state_dict(), config, generation, max_shard_size)
 
     # Looking at the weights
 
     def state_dict(self) -> dict[str, FloatArray]:
         """Return every weight under the checkpoint's names, aliases left out; the arrays are read-only views."""
-        return {w.saved_as: self._weights[name] for name, w in self._layout.weights.items()}
+        return {w.saved_as: self._wide(self._weights[name]) for name, w in self._layout.weights.items()}
+
+    def _wide(self, array: Array) -> FloatArray:
+        """Return a weight in the model's dtype, read-only: matrices may be kept in half precision."""
+        wide = ops.widen(array)
+        wide.flags.writeable = False
+        return wide
 
     def load_state_dict(self, tensors: Mapping[str, npt.ArrayLike]) -> None:
         """Replace every weight; ``tensors`` has the names that :meth:`state_dict` gives, floats of any dtype.
@@ -193,7 +198,7 @@ class PreTrainedModel:
     def get_input_embeddings(self) -> FloatArray:
         """Return the embedding matrix ``[v, m]`` (read-only)."""
         side = "encoder" if self._spec.encoder else "decoder"
-        return self._weights[f"{side}.embed_tokens.weight"]
+        return self._wide(self._weights[f"{side}.embed_tokens.weight"])
 
     def resize_token_embeddings(self, vocab_size: int, seed: int = 0) -> None:
         """Cut the vocabulary or extend it with new random rows; ``final_logits_bias`` is extended with zeros."""
@@ -215,7 +220,7 @@ class PreTrainedModel:
         fresh = initial(self._layout.weights, self.dtype, self._std, seed)
         kept: dict[tuple[str, ...], FloatArray] = {}
         for name, weight in self._layout.weights.items():
-            old, new = self._weights[name], fresh[name]
+            old, new = self._wide(self._weights[name]), fresh[name]
             if old.shape == new.shape:
                 new = old
             elif weight.formula != "sinusoid":

@@ -5,7 +5,7 @@ The compiled twin takes float32 and hands every other dtype to the definition.
 
 from typing import TYPE_CHECKING
 
-from ._numpy import ACTIVATIONS
+from ._numpy import ACTIVATIONS, widen
 from .backend import config, get_num_threads, set_num_threads, show_config, twin
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "sinusoid_table",
     "softmax",
     "top_k",
+    "widen",
 ]
 
 if TYPE_CHECKING:  # the readable twin is what a type checker and an editor see
