@@ -297,17 +297,17 @@ def test_padding_among_labels_is_hidden() -> None:
     assert model.prepare_decoder_input_ids_from_labels(labels).tolist() == [[2, 5, 0, 7]]
 
 
-def test_reports_are_asked_for_by_the_call_the_pair_or_a_half() -> None:
+def test_reports_are_asked_for_by_the_call_or_a_half() -> None:
+    """Never by the pair's own configuration: the reference passes what the call says on to the halves."""
     model = pair()
     model.config.encoder.output_hidden_states = True
+    model.config.output_attentions = model.config.output_hidden_states = True
     out = model(SOURCE, decoder_input_ids=TARGET)
     assert "encoder_hidden_states" in out
-    assert "decoder_hidden_states" not in out
-    model.config.output_attentions = True
-    assert {"encoder_attentions", "decoder_attentions", "cross_attentions"} <= set(
-        model(SOURCE, decoder_input_ids=TARGET)
-    )
-    assert "cross_attentions" not in model(SOURCE, decoder_input_ids=TARGET, output_attentions=False)
+    assert not {"decoder_hidden_states", "encoder_attentions", "cross_attentions"} & set(out)
+    out = model(SOURCE, decoder_input_ids=TARGET, output_attentions=True, output_hidden_states=False)
+    assert {"encoder_attentions", "decoder_attentions", "cross_attentions"} <= set(out)
+    assert "encoder_hidden_states" not in out
 
 
 def test_traces_have_the_paths_of_the_weights() -> None:

@@ -228,8 +228,8 @@ class EncoderDecoderModel(ConditionalGeneration):
                 decoder inputs are given they are the labels, shifted right, and padding among them is hidden; their
                 first position never is, even if it holds the padding id.
             use_cache: whether to return a cache; the decoder's configuration's by default.
-            output_attentions, output_hidden_states: also return every layer's; a half's configuration decides for that
-                half where neither the call nor the pair's configuration asks for them.
+            output_attentions, output_hidden_states: also return every layer's; by default what each half's own
+                configuration says, as in the reference (the pair's has no say).
             return_dict: False returns a tuple.
             **halves: ``position_ids``, ``token_type_ids``, ``head_mask`` of the encoder; with ``decoder_`` in front,
                 of the decoder, and ``decoder_cross_attn_head_mask`` for decoders that have one of its own.
@@ -280,12 +280,10 @@ class EncoderDecoderModel(ConditionalGeneration):
         as_output = self.config.return_dict if return_dict is None else return_dict
         return result if as_output else self._as_tuple(result, whole=encoder_outputs is None)
 
-    def _wants(self, config: Any, **asked: bool | None) -> tuple[bool, bool]:
+    @staticmethod
+    def _wants(config: Any, **asked: bool | None) -> tuple[bool, bool]:
         """Return whether attentions and states of the half with this configuration are wanted."""
-        probs, states = (
-            getattr(self.config, name) or getattr(config, name) if value is None else value
-            for name, value in asked.items()
-        )
+        probs, states = (getattr(config, name) if value is None else value for name, value in asked.items())
         return probs, states
 
     def _as_tuple(self, result: Seq2SeqLMOutput, whole: bool) -> tuple[Any, ...]:
