@@ -425,8 +425,7 @@ def card(work: Path) -> str:
     sizes = {path.name: path.stat().st_size for path in sorted(DEMO.iterdir()) if path.is_file()}
     config = json.loads((DEMO / "config.json").read_text())
     parameters = sizes["model.safetensors"] / 2
-    packages = {name: (version, licence) for name, (version, licence) in corpus().items()}
-    packages[STDLIB] = (platform.python_version(), "PSF-2.0")
+    packages = corpus() | {STDLIB: (platform.python_version(), "PSF-2.0")}
     return (TOOLS / "demo_card.md").read_text().format(
         parameters=f"{parameters / 1e6:.1f}", megabytes=f"{sum(sizes.values()) / 1e6:.1f}",
         encoder=config["encoder_layers"], decoder=config["decoder_layers"], width=config["d_model"],
@@ -436,6 +435,7 @@ def card(work: Path) -> str:
         words=f"{len((work / PROSE).read_text().split()) / 1e6:.1f}", seed=SEED,
         first_examples=first["examples"], first_steps=first["steps"], first_minutes=first["minutes"],
         second_examples=second["examples"], second_steps=second["steps"], second_minutes=second["minutes"],
+        copy_steps=facts(work, "copy-facts")["steps"], kept=KEPT_IN_PLACE,
         device="one GPU" if DEVICE == "cuda" else "one processor thread",
         generation=", ".join(f"{name} {value}" for name, value in sorted(generation.items())),
         train_words=TRAIN_BAR.words, train_shared=f"{TRAIN_BAR.shared:.0%}",
