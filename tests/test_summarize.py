@@ -238,3 +238,17 @@ def test_nothing_that_is_passed_changes(folder: Path) -> None:
     summarize(texts, folder, **settings)
     assert texts == TEXTS
     assert settings == {"do_sample": True, "num_beams": 1, "rng": rng}
+
+
+def test_progress_of_the_encoder_leaves_the_fast_path_alone() -> None:
+    import minipegasus
+
+    config = minipegasus.PegasusConfig(
+        vocab_size=20, d_model=8, encoder_layers=2, decoder_layers=1, encoder_attention_heads=2,
+        decoder_attention_heads=2, encoder_ffn_dim=8, decoder_ffn_dim=8,
+    )  # fmt: skip
+    seen: list[str] = []
+    model = minipegasus.PegasusModel(config).traced(lambda path, _: seen.append(path), only=r"encoder\.layers\.\d+")
+    model(input_ids=[[5, 1]], decoder_input_ids=[[0]])
+    assert seen == ["encoder.layers.0", "encoder.layers.1"]
+    assert model.params["encoder"]["layers"]["0"]["fc1"].recorder is None

@@ -1,5 +1,6 @@
 """What every public model class has: construction, loading, saving, generation, and a look at its weights."""
 
+import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -188,11 +189,14 @@ class PreTrainedModel:
         """Return the number of distinct weights."""
         return sum(array.size for array in self.state_dict().values())
 
-    def traced(self, recorder: Recorder) -> Self:
-        """Return the same model, over the same weights, that shows every named result to ``recorder``."""
+    def traced(self, recorder: Recorder, only: str | None = None) -> Self:
+        """Return the same model, over the same weights, that shows its named results to ``recorder(path, value)``.
+
+        ``only`` is a regular expression of the paths to show, every one by default.
+        """
         copy = self.__class__.__new__(self.__class__)
         vars(copy).update(vars(self))
-        copy.params = Params(self._weights, recorder)
+        copy.params = Params(self._weights, recorder, None if only is None else re.compile(only))
         return copy
 
     def get_input_embeddings(self) -> FloatArray:

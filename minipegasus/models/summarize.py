@@ -1,6 +1,5 @@
 """The short way: texts in, summaries out, with a policy for texts that are longer than the model reads."""
 
-import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -33,7 +32,7 @@ _USUAL_LENGTH = 256
 #: What makes a greedy search of a search with beams.
 _WITHOUT_BEAMS = {"num_beams": 1, "num_beam_groups": 1, "diversity_penalty": 0.0}
 
-_ENCODER_LAYER = re.compile(r"encoder\.layers\.(\d+)")
+_ENCODER_LAYER = r"encoder\.layers\.\d+"
 
 
 @dataclass(frozen=True)
@@ -195,12 +194,10 @@ class Summarizer:
         layers = spec.layers if spec is not None else 0
 
         def watch(path: str, value: Any) -> None:
-            layer = _ENCODER_LAYER.fullmatch(path)
-            if layer is not None:
-                report("reading", int(layer[1]) + 1, layers)
+            report("reading", int(path.rpartition(".")[2]) + 1, layers)
 
         inputs["on_step"] = partial(report, "writing")
-        return self.model.traced(watch), inputs
+        return self.model.traced(watch, only=_ENCODER_LAYER), inputs
 
     def _generate(self, texts: list[str], settings: dict[str, Any], report: Callable[..., object] | None) -> list[str]:
         model, inputs = self._prepared(texts, settings, report)

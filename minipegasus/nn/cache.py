@@ -10,7 +10,7 @@ from ..errors import InputError
 __all__ = ["Cache", "LayerCache"]
 
 # Positions that a cache holds at first, however many it may come to hold.
-_FIRST = 1024
+_FIRST = 64
 
 
 class LayerCache:
@@ -59,8 +59,8 @@ class Cache:
 
     Args:
         layers: number of decoder layers.
-        capacity: positions to make room for at once, 1024 at most: a checkpoint may allow 16,384 and mean 200. A
-            longer sequence only costs a copy.
+        capacity: positions to make room for at once, 64 at most: a checkpoint may allow 16,384 and mean 50, and what
+            is allocated soon lies in memory. A longer sequence doubles it, which costs a copy.
 
     Reordering (beam search) never moves keys: ``rows`` notes for every row and position where its keys lie.
     """

@@ -27,7 +27,8 @@ def layer_norm(p: Params, x: FloatArray, eps: float, residual: FloatArray | None
 def feed_forward(p: Params, x: FloatArray, activation: str) -> FloatArray:
     """``fc2(activation(fc1(x)))``, of long inputs a slice at a time: the wide middle never exists whole."""
     length = x.shape[1]
-    if length <= _SLICE or p.recorder is not None:
+    recorded = p["fc1"].recorder is not None or p["fc2"].recorder is not None
+    if length <= _SLICE or recorded:
         return linear(p["fc2"], linear(p["fc1"], x, activation))
     out = np.empty((*x.shape[:2], len(p["fc2"]["weight"])), x.dtype)
     for at in range(0, length, _SLICE):

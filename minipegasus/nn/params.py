@@ -1,5 +1,6 @@
 """A read-only view of a model's weights under one path, which also knows who wants to see results."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -22,9 +23,16 @@ class Params:
 
     __slots__ = ("_children", "path", "recorder")
 
-    def __init__(self, tensors: Mapping[str, Any], recorder: Recorder | None = None, path: str = "") -> None:
+    def __init__(
+        self,
+        tensors: Mapping[str, Any],
+        recorder: Recorder | None = None,
+        only: re.Pattern[str] | None = None,
+        path: str = "",
+    ) -> None:
         self.path = path
-        self.recorder = recorder
+        # Where nobody looks, nothing is slowed down: a recorder may want the results of a few paths only.
+        self.recorder = recorder if only is None or only.fullmatch(path) else None
         self._children: dict[str, Any] = {}
         nested: dict[str, dict[str, Any]] = {}
         for name, value in tensors.items():
@@ -34,7 +42,7 @@ class Params:
             else:
                 self._children[head] = value
         for head, inside in nested.items():
-            self._children[head] = Params(inside, recorder, f"{path}.{head}" if path else head)
+            self._children[head] = Params(inside, recorder, only, f"{path}.{head}" if path else head)
 
     def __getitem__(self, name: str) -> Any:
         return self._children[name]
