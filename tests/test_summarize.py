@@ -1,5 +1,6 @@
 """summarize and stream_summary: forms of input, long texts, laziness, caching, progress."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from use_folders import make_folder
 
-from minipegasus import InputError, PegasusForConditionalGeneration, PegasusTokenizer, stream_summary, summarize
+from minipegasus import (
+    InputError,
+    PegasusForConditionalGeneration,
+    PegasusTokenizer,
+    pipeline,
+    stream_summary,
+    summarize,
+)
 from minipegasus.models import summarize as module
 from minipegasus.models.limits import chunks, input_limit, output_limit
 from minipegasus.models.summarize import Progress, Summarizer
@@ -204,6 +212,24 @@ def test_words_come_while_the_rest_is_being_written(folder: Path) -> None:
     first = next(stream_summary(TEXTS[0], folder, progress=seen.append, **settings))
     assert first
     assert seen[-1].done < seen[-1].total
+
+
+def test_stop_strings_of_the_call_or_of_the_model(folder: Path, tmp_path: Path) -> None:
+    whole = summarize(TEXTS[0], folder, num_beams=1)
+    stop = whole[len(whole) // 2 : len(whole) // 2 + 2]
+    cut = summarize(TEXTS[0], folder, num_beams=1, stop_strings=[stop])
+    assert whole.startswith(cut)
+    assert stop in cut
+    assert len(cut) < len(whole)
+    assert "".join(stream_summary(TEXTS[0], folder, stop_strings=stop)) == cut
+    make_folder(tmp_path, num_beams=2, max_length=9)
+    settings = tmp_path / "generation_config.json"
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | {"stop_strings": [stop]}))
+    assert summarize(TEXTS[0], tmp_path, num_beams=1) == cut
+    pipe = pipeline("summarization", model=tmp_path)
+    assert pipe(TEXTS[0], num_beams=1) == [{"summary_text": cut}]
+    pipe = pipeline("summarization", model=folder, stop_strings=[stop])
+    assert pipe(TEXTS[0], num_beams=1) == [{"summary_text": cut}]
 
 
 def test_newline_is_handed_to_the_tokenizer(folder: Path) -> None:

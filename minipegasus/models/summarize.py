@@ -163,7 +163,9 @@ class Summarizer:
         several = generation.get("num_return_sequences")
         if several not in (None, 1):
             raise InputError(f"num_return_sequences: expected 1 (a pipeline returns more), found {several}")
-        settings = {"return_dict_in_generate": False, "num_return_sequences": 1} | generation
+        # Stop strings, the call's or the model's own, are found with the tokenizer.
+        usual = {"return_dict_in_generate": False, "num_return_sequences": 1, "tokenizer": self.tokenizer}
+        settings = usual | generation
         own = self.model.generation_config
         if own.max_length == GenerationConfig.max_length and own.max_new_tokens is None:
             # The model does not say how long a summary is; 20 tokens would end most of them in mid-sentence.

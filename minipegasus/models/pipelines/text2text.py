@@ -113,7 +113,8 @@ class Text2TextGenerationPipeline(Pipeline):
             generation.get("min_length", self.generation_config.min_length),
             generation.get("max_length", self.generation_config.max_length),
         )
-        generation.setdefault("generation_config", self.generation_config)
+        # Stop strings, the call's or the model's own, are found with the tokenizer.
+        generation = {"generation_config": self.generation_config, "tokenizer": self.tokenizer} | generation
         ids = _generative(self.model).generate(**encoded, **generation)
         for rows in np.split(ids, len(batch)):
             yield [self._record(row, bool(return_tensors), clean_up_tokenization_spaces) for row in rows]
