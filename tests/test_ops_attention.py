@@ -121,6 +121,20 @@ def test_against_the_oracle(attention: Callable[..., Any], case: dict[str, Any])
 
 
 @pytest.mark.parametrize("attention", TWINS, ids=lambda f: f.__module__)
+@pytest.mark.parametrize("queries", [1, 40])
+def test_repeated_ranges(attention: Callable[..., Any], queries: int) -> None:
+    """Whichever range is repeated, its keys count again."""
+    ranges = np.array([[3, 9], [0, 20], [0, 20], [3, 9], [5, 9], [0, 20]])
+    rng = np.random.default_rng(0)
+    case = {name: rng.standard_normal((1, 2, queries if name == "q" else 20, 16)).astype(np.float32) for name in "qkv"}
+    case |= {"pattern": Pattern(np.array([0, queries]), np.array([[0, len(ranges)]]), ranges, 20), "scale": 0.5}
+    out, probs = attention(case["q"], case["k"], case["v"], case["pattern"], scale=0.5, need_probs=True)
+    true_out, true_probs = oracle(case)
+    assert np.abs(out - true_out).max() <= 1e-5
+    assert np.abs(probs[0] - true_probs[0]).max() <= 1e-5
+
+
+@pytest.mark.parametrize("attention", TWINS, ids=lambda f: f.__module__)
 @pytest.mark.parametrize("count", [3, 40])
 def test_a_row_without_visible_keys_is_uniform(attention: Callable[..., Any], count: int) -> None:
     """Over all it lists, the future and the hidden included, as the reference has it."""

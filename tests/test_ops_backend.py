@@ -105,7 +105,7 @@ expected = ops.linear(x, w)
 @native
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_child_computes() -> None:
-    """Its workers did not come along; it must neither hang nor differ."""
+    """Its workers did not come along; it must neither hang nor differ, and start its own."""
     code = (
         PARALLEL
         + """
@@ -113,7 +113,8 @@ for depth in range(3):
     child = os.fork()
     if child == 0:
         same = all((ops.linear(x, w) == expected).all() for _ in range(20))
-        os._exit(0 if same else 1)
+        threads = len(os.listdir("/proc/self/task")) if os.path.exists("/proc/self/task") else 3
+        os._exit(0 if same and threads == 3 else 1)
     assert (ops.linear(x, w) == expected).all()
     assert os.waitpid(child, 0)[1] == 0
 print("done")

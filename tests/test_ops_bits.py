@@ -211,6 +211,24 @@ def test_order_of_a_dot_product(inner: int, rows: int) -> None:
             assert found[r, j] == dot(x[r], weight[j])
 
 
+@pytest.mark.parametrize("rows", [1, 2, 100])
+def test_one_rounding_where_two_would_show(rows: int) -> None:
+    """x^3 + 1 = (x + 1)(x^2 - x + 1), and x^3 - 1 likewise, at x = 2^12, just beside a tie between two float32 numbers.
+
+    A sum that is rounded to double on its way falls onto the tie.
+    """
+    n = 2.0**12
+    for start, a, b, expected in [
+        (1.0, n + 1, n * n - n + 1, 1 + 2.0**-23),
+        (1 + 2.0**-23, n - 1, n * n + n + 1, 1 + 2.0**-23),
+        (-1.0, n + 1, -(n * n - n + 1), -1 - 2.0**-23),
+    ]:
+        x, weight = np.zeros((rows, 17), np.float32), np.zeros((1, 17), np.float32)
+        x[:, 0], weight[:, 0] = start, 1
+        x[:, 16], weight[:, 16] = a * 2.0**-30, b * 2.0**-30
+        assert (everywhere(lambda x=x, weight=weight: ops.linear(x, weight)) == np.float32(expected)).all()
+
+
 def test_order_of_a_sum() -> None:
     """Layer norm of one row: two sums, every step written out."""
     x = floats(3, 37)
