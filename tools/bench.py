@@ -303,6 +303,19 @@ def environment(implementation: str, threads: int) -> dict[str, str]:
     return {**os.environ, **dict.fromkeys(names, str(threads)), "HF_HUB_OFFLINE": "1", **extra}
 
 
+# The random checkpoint's tokenizer knows fewer words than the model; CTranslate2 wants one for every row.
+CONVERT = """
+import sys
+from ctranslate2.converters import transformers as converters
+loader = converters._MODEL_LOADERS["PegasusConfig"]
+words_of = loader.get_vocabulary
+def padded(model, tokenizer):
+    words = words_of(model, tokenizer)
+    return words + [f"<word_{i}>" for i in range(len(words), model.config.vocab_size)]
+loader.get_vocabulary = padded
+converters.TransformersConverter(sys.argv[1]).convert(sys.argv[2])
+"""
+
 COMMANDS = {
     ("import", "ours"): "import minipegasus",
     ("import", "torch"): "from transformers import PegasusForConditionalGeneration",
@@ -361,13 +374,8 @@ def prepare(folder: Path, names: tuple[str, ...]) -> None:
         subprocess.run([sys.executable, TOOLS / "make_checkpoint.py", folder, "--tokenizer", tokenizer], check=True)
     converted = folder.with_name(folder.name + "-ctranslate2")
     if "ctranslate2" in names and not (converted / "model.bin").is_file():
-        command = "ct2-transformers-converter"
-        beside = Path(sys.executable).with_name(command)
-        subprocess.run(
-            [beside if beside.exists() else command, "--model", folder, "--output_dir", converted],
-            check=True,
-            env={**os.environ, "HF_HUB_OFFLINE": "1"},
-        )
+        run = [sys.executable, "-c", CONVERT, str(folder), str(converted)]
+        subprocess.run(run, check=True, env={**os.environ, "HF_HUB_OFFLINE": "1"})
 
 
 def run_cases(cases: list[Case], rounds: int, names: tuple[str, ...], folder: Path, threads: int) -> Iterator[Row]:

@@ -67,7 +67,10 @@ def seq2seq(model_type: str, name: str, size: argparse.Namespace, **special: Any
 
 def pegasus(size: argparse.Namespace) -> Config:
     ids = {"bos_token_id": 0, "decoder_start_token_id": 0, "forced_eos_token_id": 1}
-    return seq2seq("pegasus", "Pegasus", size, activation_function="relu", **ids)
+    # Published files carry these; some converters ask for them.
+    historical = {"normalize_before": True, "normalize_embedding": False, "add_final_layer_norm": True}
+    historical |= {"static_position_embeddings": True, "add_bias_logits": False, "extra_pos_embeddings": 1}
+    return seq2seq("pegasus", "Pegasus", size, activation_function="relu", **ids, **historical)
 
 
 def bigbird_pegasus(size: argparse.Namespace) -> Config:
