@@ -349,18 +349,6 @@ def workers(names: tuple[str, ...], folder: Path, threads: int) -> Iterator[dict
         yield started
 
 
-def machine_peaks(threads: int) -> dict[str, float]:
-    """Compile tools/peak.c and return what this machine can do now: multiply-adds and reading."""
-    with tempfile.TemporaryDirectory() as folder:
-        program = Path(folder) / "peak"
-        compiler = os.environ.get("CC", "cc")
-        flags = ["-O3", "-march=native", "-pthread"]
-        subprocess.run([compiler, *flags, "-o", program, TOOLS / "peak.c"], check=True)
-        out = subprocess.run([program, str(threads)], check=True, capture_output=True, text=True).stdout
-    flops, reads = map(float, out.split())
-    return {"flops": flops, "bytes_per_second": reads}
-
-
 def available(names: list[str]) -> tuple[str, ...]:
     """Return the implementations that can be imported here."""
     needs = {"ours": "minipegasus", "numpy": "minipegasus", "torch": "transformers", "ctranslate2": "ctranslate2"}
@@ -410,10 +398,10 @@ def line(row: Row, peaks: dict[str, float]) -> str:
     cells = [f"{row.case.name:<44}"]
     cells += [f"{medians[n] * 1000:>11.1f}" if n in medians else f"{'-':>11}" for n in IMPLEMENTATIONS]
     ours = medians["ours"]
-    if row.case.flops:
+    if row.case.flops and peaks:
         cells.append(f"{row.case.flops / ours / peaks['flops']:>6.0%} of peak")
-    elif row.case.reads:
-        cells.append(f"{row.case.reads / ours / peaks['bytes_per_second']:>6.0%} of read")
+    elif row.case.reads and peaks:
+        cells.append(f"{row.case.reads / ours / peaks['bytes']:>6.0%} of read")
     ratios = {peer: row.ratio(peer) for peer in row.seconds if peer != "ours"}
     shown = [f"{p} {r[0]:.2f} ({r[1]:.2f} to {r[2]:.2f})" for p, r in ratios.items() if r]
     return " ".join(cells) + "   " + ", ".join(shown)
@@ -473,11 +461,12 @@ def main() -> None:
     ]
     if any(case.kind in {"encoder", "decode"} for case in cases) or not arguments.no_memory:
         prepare(arguments.model, names)
+    from bench_kernels import machine_peaks  # not in the workers, which hold one implementation each
+
     peaks = machine_peaks(arguments.threads)
-    print(
-        f"{arguments.threads} threads; multiply-add peak {peaks['flops'] / 1e9:.0f} GFLOP/s, "
-        f"reading {peaks['bytes_per_second'] / 1e9:.1f} GB/s; milliseconds, medians of {arguments.rounds} rounds"
-    )
+    print(f"{arguments.threads} threads; milliseconds, medians of {arguments.rounds} rounds")
+    if peaks:
+        print(f"peaks: {peaks['flops'] / 1e9:.0f} GFLOP/s multiply-add, {peaks['bytes'] / 1e9:.1f} GB/s reading")
     print(f"{'':<44} " + " ".join(f"{name:>11}" for name in IMPLEMENTATIONS) + "   peer / ours")
     rows = []
     for row in run_cases(cases, arguments.rounds, names, arguments.model, arguments.threads):
