@@ -154,6 +154,34 @@ def test_what_is_wrong_in_a_file_is_named_with_the_file(tmp_path: Path) -> None:
         PegasusConfig.from_pretrained(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["to_dict", "copy", "contradictions", "aliases", "__class__", "__dict__"])
+def test_a_file_cannot_replace_what_the_class_is_made_of(name: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "pegasus", name: {}}))
+    with pytest.raises(ConfigError, match=rf"config\.json.*\n.*{name}: expected no key of this name"):
+        AutoConfig.from_pretrained(tmp_path)
+
+
+def test_what_every_configuration_answers_is_not_written_unasked() -> None:
+    config = PegasusConfig(prefix="summarize: ")
+    nothing = ("architectures", "task_specific_params", "dtype", "torch_dtype", "sep_token_id")
+    assert {getattr(config, name) for name in nothing} == {None}
+    assert (config.prefix, config._name_or_path, config.chunk_size_feed_forward) == ("summarize: ", "", 0)
+    assert (config.torchscript, config.pruned_heads, config.cross_attention_hidden_size) == (False, {}, None)
+    assert not {*nothing, "_name_or_path", "chunk_size_feed_forward", "pruned_heads"} & config.to_dict().keys()
+
+
+def test_messages_are_in_plain_words() -> None:
+    with pytest.raises(ConfigError, match=r"vocab_size: expected int in \[1, 16777216\], found -1"):
+        PegasusConfig(vocab_size=-1)
+    with pytest.raises(ConfigError, match=r"dropout: expected int or float in \[0, 1\], found 2"):
+        PegasusConfig(dropout=2)
+
+
+def test_keys_that_mean_something_elsewhere_are_kept() -> None:
+    config = PegasusConfig(**SEQ2SEQ, decoder="x", encoder={}, self=3)
+    assert PegasusForConditionalGeneration(config).config.to_dict()["self"] == 3
+
+
 def test_another_family_is_worth_a_warning(tmp_path: Path) -> None:
     AutoConfig.for_model("pegasus_x", **SEQ2SEQ).save_pretrained(tmp_path)
     with pytest.warns(UserWarning, match=r"expected model_type 'pegasus' for PegasusConfig, found 'pegasus_x'"):

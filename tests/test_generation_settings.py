@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from generation_toy import EOS, PAD, START, ToyModel
 
+from minipegasus import BertGenerationConfig, EncoderDecoderConfig
 from minipegasus.errors import CheckpointError, ConfigError, InputError
 from minipegasus.generation.config import GenerationConfig
 from minipegasus.generation.generate import generate
@@ -52,6 +53,16 @@ def test_wrong_values_in_a_file_name_the_file(tmp_path: Path) -> None:
         GenerationConfig(num_beams=10**300)
 
 
+@pytest.mark.parametrize("name", ["validate", "update", "to_dict", "_settings", "__class__", "__dict__", "self"])
+def test_a_file_cannot_replace_what_the_class_is_made_of(tmp_path: Path, name: str) -> None:
+    (tmp_path / "generation_config.json").write_text(json.dumps({name: {}}))
+    if name == "self":
+        assert GenerationConfig.from_pretrained(tmp_path).to_dict()["self"] == {}
+    else:
+        with pytest.raises(ConfigError, match=rf"generation_config\.json.*\n.*{name}: expected no key of this name"):
+            GenerationConfig.from_pretrained(tmp_path)
+
+
 def test_all_problems_are_named_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         GenerationConfig(num_beams="four", max_length=1.5, early_stopping="sometimes", do_sample=1, bad_words_ids=[3])
@@ -83,6 +94,13 @@ def test_wrong_values_are_refused(values: dict[str, Any]) -> None:
         GenerationConfig(**values)
 
 
+def test_expected_types_are_in_plain_words() -> None:
+    with pytest.raises(ConfigError, match="early_stopping: expected bool or 'never', found 'maybe'"):
+        GenerationConfig(early_stopping="maybe")
+    with pytest.raises(ConfigError, match="max_length: expected int or None, found 'x'"):
+        GenerationConfig(max_length="x")
+
+
 def test_update_touches_settings_only() -> None:
     config = GenerationConfig()
     assert config.update(num_beams=2, copy=3, validate=4) == {"copy": 3, "validate": 4}
@@ -98,13 +116,13 @@ def test_strict_names_what_would_be_ignored() -> None:
 
 
 def model_config(**values: Any) -> Any:
-    return SimpleNamespace(to_dict=lambda: values, decoder=None)
+    return SimpleNamespace(to_dict=lambda: values)
 
 
 def test_a_decoder_part_gives_what_the_outer_part_leaves_unset() -> None:
-    outer = model_config(num_beams=3, eos_token_id=None, max_length=20, output_attentions=True, hidden_size=8)
-    outer.decoder = model_config(num_beams=5, eos_token_id=7, max_length=40)
-    config = GenerationConfig.from_model_config(outer)
+    decoder = BertGenerationConfig(num_beams=5, eos_token_id=7, max_length=40)
+    outer = {"num_beams": 3, "max_length": 20, "output_attentions": True, "hidden_size": 8}
+    config = GenerationConfig.from_model_config(EncoderDecoderConfig(encoder=decoder, decoder=decoder, **outer))
     assert (config.num_beams, config.eos_token_id, config.max_length) == (3, 7, 40)
     assert config.return_dict_in_generate
     assert not hasattr(config, "hidden_size")

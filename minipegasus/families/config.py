@@ -1,13 +1,14 @@
 """What all configurations share: declared fields with checked types and ranges, aliases, and a dictionary form."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 from ..errors import ConfigError, listing
 
-__all__ = ["Check", "Config", "choice", "flag", "integer", "number", "text", "token_id"]
+__all__ = ["Check", "Config", "choice", "flag", "hidden_attributes", "integer", "number", "text", "token_id"]
 
 #: Decoding values that old config.json files carry; they read as these where a file has none.
 LEGACY_GENERATION: dict[str, Any] = {
@@ -36,6 +37,24 @@ LEGACY_GENERATION: dict[str, Any] = {
     "exponential_decay_length_penalty": None,
     "suppress_tokens": None,
     "begin_suppress_tokens": None,
+}
+
+#: What any configuration answers, declared or not: the reference's values where a file has none.
+UNSET: dict[str, Any] = LEGACY_GENERATION | {
+    "_name_or_path": "",
+    "name_or_path": "",
+    "architectures": None,
+    "chunk_size_feed_forward": 0,
+    "cross_attention_hidden_size": None,
+    "dtype": None,
+    "finetuning_task": None,
+    "prefix": None,
+    "pruned_heads": MappingProxyType({}),
+    "sep_token_id": None,
+    "task_specific_params": None,
+    "torch_dtype": None,
+    "torchscript": False,
+    "transformers_version": None,
 }
 
 # The largest id or size that is taken seriously: beyond it an allocation would be an attack, not a model.
@@ -71,8 +90,13 @@ class Check:
             return f"one of {', '.join(map(repr, self.among))}"
         what = " or ".join(t.__name__ for t in self.types)
         if self.low > -math.inf or self.high < math.inf:
-            what += f" in [{self.low:g}, {self.high:g}]"
+            what += f" in [{_plain(self.low)}, {_plain(self.high)}]"
         return what + (" or a list of them" if self.many else "") + (" or null" if self.optional else "")
+
+
+def _plain(bound: float) -> str:
+    """Return a bound as one would write it: whole numbers in full."""
+    return str(int(bound)) if math.isfinite(bound) and bound == int(bound) else str(bound)
 
 
 def integer(default: int | None, low: int = 1, high: int = _HUGE) -> Any:
@@ -135,7 +159,7 @@ class Config:
     )
     tokenizer_class: str | None = text()
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, /, **values: Any) -> None:
         values = {self.aliases.get(name, name): value for name, value in values.items()}
         values.pop("model_type", None)
         labels = _labels(values)
@@ -150,8 +174,9 @@ class Config:
             else:
                 problems.append(f"{f.name}: {problem}")
         self.id2label: dict[int, str] = labels
-        for name, value in values.items():
-            setattr(self, name, value)
+        problems += hidden_attributes(type(self), values)
+        if not problems:
+            vars(self).update(values)
         problems = problems or self.contradictions()
         if problems:
             raise ConfigError(listing(f"{type(self).__name__}: {len(problems)} problem(s)", problems))
@@ -178,8 +203,8 @@ class Config:
         # Reached only for names that are no attribute.
         if name in type(self).aliases:
             return getattr(self, type(self).aliases[name])
-        if name in LEGACY_GENERATION:
-            return LEGACY_GENERATION[name]
+        if name in UNSET:
+            return UNSET[name]
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -212,6 +237,19 @@ class Config:
     def copy(self, **changes: Any) -> Self:
         """Return a copy with some values changed; the original stays as it is."""
         return type(self)(**{**self.to_dict(), **changes})
+
+
+def hidden_attributes(cls: type, names: Iterable[str]) -> list[str]:
+    """Return what is wrong about keys that are kept as attributes: files may not replace what a class is made of.
+
+    >>> hidden_attributes(Config, ["colour", "to_dict"])
+    ['to_dict: expected no key of this name, which is an attribute of Config']
+    """
+    return [
+        f"{name}: expected no key of this name, which is an attribute of {cls.__name__}"
+        for name in names
+        if name.startswith("__") or hasattr(cls, name)
+    ]
 
 
 def _labels(values: dict[str, Any]) -> dict[int, str]:

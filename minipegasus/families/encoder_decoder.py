@@ -49,7 +49,7 @@ class EncoderDecoderConfig(Config):
 
     is_encoder_decoder: bool = flag(True)
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, /, **values: Any) -> None:
         problems = []
         for side, known in (("encoder", ENCODERS), ("decoder", DECODERS)):
             try:

@@ -48,7 +48,7 @@ class Seq2SeqConfig(Config):
     eos_token_id: int | list[int] | None = token_id(1, many=True)
     decoder_start_token_id: int | None = token_id(0)
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, /, **values: Any) -> None:
         super().__init__(**values)
         # Informational, as published files have it: layer counts come from encoder_layers and decoder_layers.
         vars(self).setdefault("num_hidden_layers", self.encoder_layers)

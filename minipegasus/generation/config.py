@@ -15,6 +15,8 @@ import numpy as np
 
 from ..checkpoints.json_file import read_json
 from ..errors import ConfigError, listing
+from ..families.config import hidden_attributes
+from ..families.encoder_decoder import EncoderDecoderConfig
 
 __all__ = ["FILE_NAME", "REFERENCE_VERSION", "GenerationConfig"]
 
@@ -139,11 +141,12 @@ class GenerationConfig:
     _commit_hash: str | None = None
     transformers_version: str = field(default=REFERENCE_VERSION)
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, /, **values: Any) -> None:
         for known in fields(self):
             setattr(self, known.name, copy.deepcopy(values.pop(known.name, known.default)))
-        for name, value in values.items():
-            setattr(self, name, value)
+        if problems := hidden_attributes(type(self), values):
+            raise ConfigError(listing(f"generation config: {len(problems)} problem(s)", problems))
+        vars(self).update(values)
         self.validate()
 
     def __eq__(self, other: object) -> bool:
@@ -276,15 +279,14 @@ class GenerationConfig:
     def from_model_config(cls, model_config: Any) -> Self:
         """Take the generation settings of a model configuration, class defaults included.
 
-        Used for a checkpoint without ``generation_config.json``. The ``decoder`` part of a configuration,
-        where there is one, gives what the outer part leaves unset.
+        Used for a checkpoint without ``generation_config.json``. The decoder of a pair gives what the pair itself
+        leaves unset.
         """
         outer = model_config.to_dict()
         values = {name: outer[name] for name in _DEFAULTS if outer.get(name) is not None}
         config = cls(**{**values, "_from_model_config": True})
-        decoder = getattr(model_config, "decoder", None)
-        if decoder is not None:
-            inner = decoder.to_dict()
+        if isinstance(model_config, EncoderDecoderConfig):
+            inner = model_config.decoder.to_dict()
             for name, default in _DEFAULTS.items():
                 if name in inner and not name.startswith("_") and getattr(config, name) == default:
                     setattr(config, name, inner[name])
@@ -335,9 +337,23 @@ def _type_problems(config: GenerationConfig) -> list[str]:
     for name, hint in _HINTS.items():
         value = getattr(config, name)
         if not _fits(value, hint):
-            expected = hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
-            problems.append(f"{name}: expected {expected}, found {_short(value)}")
+            problems.append(f"{name}: expected {_words(hint)}, found {_short(value)}")
     return problems
+
+
+def _words(hint: Any) -> str:
+    """Return an annotation in words.
+
+    >>> _words(bool | Literal["never"]), _words(list[list[int]] | None)
+    ("bool or 'never'", 'list[list[int]] or None')
+    """
+    if get_origin(hint) in (Union, types.UnionType):
+        return " or ".join(map(_words, get_args(hint)))
+    if get_origin(hint) is Literal:
+        return " or ".join(map(repr, get_args(hint)))
+    if hint is types.NoneType:
+        return "None"
+    return hint.__name__ if type(hint) is type else str(hint).replace("typing.", "")
 
 
 def _short(value: Any) -> str:

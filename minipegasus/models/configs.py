@@ -14,7 +14,7 @@ from ..checkpoints.json_file import dump_json, read_json
 from ..checkpoints.save import CONFIG
 from ..checkpoints.staging import staged
 from ..errors import ConfigError
-from ..families.config import LEGACY_GENERATION, Config
+from ..families.config import UNSET, Config
 
 __all__ = [
     "CONFIG_CLASSES",
@@ -137,7 +137,7 @@ class EncoderDecoderConfig(PretrainedConfig, families.EncoderDecoderConfig):
     @classmethod
     def _has(cls, name: str) -> bool:
         # Without halves there is no configuration to ask.
-        return any(name == field.name for field in fields(cls)) or name in LEGACY_GENERATION
+        return any(name == field.name for field in fields(cls)) or name in UNSET
 
 
 #: ``model_type`` of config.json -> the configuration's class.
