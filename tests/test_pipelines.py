@@ -267,6 +267,39 @@ def test_defaults_and_objects(folder: Path) -> None:
     assert pipeline("summarization", model=folder, model_kwargs={"dtype": "float64"}).model.dtype == np.float64
 
 
+def test_options_of_scripts_for_transformers(
+    folder: Path, tmp_path: Path, answering: QuestionAnsweringPipeline
+) -> None:
+    options: dict[str, Any] = {"device_map": "auto", "num_workers": 2, "framework": "pt", "use_fast": True}
+    expected = pipeline("summarization", model=folder)(TEXTS[0])
+    for device in ("cpu", -1, None):
+        pipe = pipeline("summarization", model=folder, torch_dtype="auto", device=device, **options)
+        assert pipe(TEXTS[0]) == expected
+    assert pipeline("translation", model=folder, torch_dtype="float64", src_lang="en").model.dtype == np.float64
+    direct = type(pipe)(pipe.model, pipe.tokenizer, "summarization", device=-1, **options)
+    assert direct(TEXTS[0]) == expected
+    again = QuestionAnsweringPipeline(answering.model, answering.tokenizer, device="cpu", top_k=2, **options)
+    assert len(again(question="who", context=CONTEXT)) == 2
+    classify = classifier(tmp_path)
+    again = type(classify)(classify.model, classify.tokenizer, top_k=None, truncation=True, **options)
+    assert len(again([TEXTS[0]])[0]) == len(classify.model.config.id2label)
+
+
+def test_options_that_no_call_takes_are_refused_at_once(
+    folder: Path, tmp_path: Path, answering: QuestionAnsweringPipeline
+) -> None:
+    message = r"'colour', 'num_beam' \(did you mean 'num_beams'\?\)"
+    with pytest.raises(TypeError, match=rf"SummarizationPipeline got unexpected option\(s\): {message}"):
+        pipeline("summarization", model=folder, num_beam=2, colour="red")
+    with pytest.raises(TypeError, match=r"QuestionAnsweringPipeline got unexpected option\(s\): 'max_answer_length'"):
+        QuestionAnsweringPipeline(answering.model, answering.tokenizer, max_answer_length=3)
+    classify = classifier(tmp_path)
+    with pytest.raises(TypeError, match=r"TextClassificationPipeline got unexpected option\(s\): 'num_beams'"):
+        type(classify)(classify.model, classify.tokenizer, num_beams=3)
+    with pytest.raises(InputError, match="device: expected one of None, -1, 'cpu', found 'cuda'"):
+        type(classify)(classify.model, classify.tokenizer, device="cuda")
+
+
 def test_saving_writes_both(folder: Path, tmp_path: Path) -> None:
     pipe = pipeline("summarization", model=folder)
     pipe.save_pretrained(str(tmp_path))

@@ -8,7 +8,7 @@ from ...errors import InputError
 from ...tokenization import AutoTokenizer
 from ..auto import AutoModelForQuestionAnswering, AutoModelForSeq2SeqLM, AutoModelForSequenceClassification
 from ..configs import AutoConfig
-from .base import Pipeline
+from .base import Pipeline, meaningful
 from .classification import TextClassificationPipeline
 from .question_answering import QuestionAnsweringPipeline
 from .text2text import SummarizationPipeline, Text2TextGenerationPipeline, TranslationPipeline
@@ -31,9 +31,6 @@ _TASKS: dict[str, tuple[type[Pipeline], Any]] = {
     "translation": (TranslationPipeline, AutoModelForSeq2SeqLM),
 }
 _ALIASES = {"sentiment-analysis": "text-classification"}
-# Of what there is one kind here, the values that mean it.
-_DEVICES = (None, -1, "cpu")
-_FRAMEWORKS = (None, "np", "pt")
 
 
 def pipeline(
@@ -65,7 +62,8 @@ def pipeline(
         revision: which revision of a hub-cache name.
         dtype: ``"float32"`` or ``"float64"``.
         device, framework, use_fast, trust_remote_code, local_files_only: accepted for the sake of scripts written for
-            transformers; there is one device and one tokenizer, and no code comes from a checkpoint.
+            transformers, as ``device_map`` and ``num_workers`` are and ``torch_dtype`` as the older name of ``dtype``;
+            there is one device and one tokenizer, and no code comes from a checkpoint.
         model_kwargs: further arguments of the model's ``from_pretrained``.
         batch_size: how many inputs run together, unless a call says otherwise; 1 by default.
         **options: of all calls, such as settings of generation.
@@ -73,15 +71,15 @@ def pipeline(
     Raises:
         InputError: an unknown task, or a model that has not the head for it.
         CheckpointError, ConfigError, TokenizerError: the folder is not what it should be.
+        TypeError: options that no call takes.
 
     >>> summarizer = pipeline("summarization", model="golden/pegasus", max_length=8)
     >>> sorted(summarizer("the man was here")[0])
     ['summary_text']
     """
     pipeline_class, auto_class = _task(task)
-    for name, value, allowed in (("device", device, _DEVICES), ("framework", framework, _FRAMEWORKS)):
-        if value not in allowed and str(value) != "cpu":
-            raise InputError(f"{name}: expected one of {', '.join(map(repr, allowed))}, found {value!r}")
+    dtype = options.pop("torch_dtype", dtype)  # its older name
+    options = meaningful({"device": device, "framework": framework, **options})
     if model is None:
         if auto_class is not AutoModelForSeq2SeqLM:
             raise InputError(f"model: expected a folder or a model for {task}, which has no default, found None")

@@ -1,15 +1,22 @@
 """What all pipelines share: one input, a list, or an iterator in; results in the same form and order out."""
 
+import difflib
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from itertools import islice
 from typing import Any, ClassVar, TypeVar
 
 from ...errors import InputError
+from ..configs import IGNORED
 from ..pretrained import PreTrainedModel
 
-__all__ = ["Pipeline", "batches"]
+__all__ = ["Pipeline", "batches", "keywords", "meaningful"]
 
 T = TypeVar("T")
+
+# Of what there is one kind here, the values that mean it.
+_ONE_KIND = {"device": (None, -1, "cpu"), "framework": (None, "np", "pt")}
+_WITHOUT_EFFECT = IGNORED | {*_ONE_KIND, "num_workers", "use_fast"}
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -24,6 +31,20 @@ def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
     return iter(lambda: list(islice(iterator, size)), [])
 
 
+def meaningful(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that change something where there is one device; refuse another device or framework."""
+    for name, allowed in _ONE_KIND.items():
+        value = options.get(name)
+        if value not in allowed and str(value) not in allowed:  # torch's own devices count by their names
+            raise InputError(f"{name}: expected one of {', '.join(map(repr, allowed))}, found {value!r}")
+    return {name: value for name, value in options.items() if name not in _WITHOUT_EFFECT}
+
+
+def keywords(function: Any) -> frozenset[str]:
+    """Return the names of the keywords, those with a default, that a function or method takes after a ``*``."""
+    return frozenset(function.__kwdefaults__ or ())
+
+
 class Pipeline:
     """A model and a tokenizer behind one call that takes texts.
 
@@ -33,6 +54,10 @@ class Pipeline:
         task: the name it was asked for by.
         batch_size: how many inputs run together, unless a call says otherwise.
         **options: of the calls, which may replace them.
+
+    Raises:
+        InputError: the model has not the head for the task, or another device is asked for.
+        TypeError: no call takes such options.
     """
 
     #: What a model needs for this task.
@@ -48,9 +73,9 @@ class Pipeline:
     ) -> None:
         self.model, self.tokenizer, self.task = model, tokenizer, task
         self._batch_size = 1 if batch_size is None else batch_size
-        self._options = self._translated(options)
         if not self.fits(model):
             raise InputError(f"model: expected {self.needs} for {task}, found {type(model).__name__}")
+        self._options = self._accepted(meaningful(options))
 
     @classmethod
     def fits(cls, model: PreTrainedModel) -> bool:
@@ -69,6 +94,19 @@ class Pipeline:
         if isinstance(inputs, Iterator):
             return self._results(inputs, size, options)
         return next(self._results([inputs], size, options))
+
+    def _accepted(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Return options of all calls as :meth:`_run` takes them; those that no call takes are named."""
+        options, known = self._translated(options), self._option_names()
+        hints = {name: difflib.get_close_matches(name, known, 1) for name in options.keys() - known}
+        if hints:
+            named = [f"{name!r} (did you mean {near[0]!r}?)" if near else repr(name) for name, near in hints.items()]
+            raise TypeError(f"{type(self).__name__} got unexpected option(s): {', '.join(sorted(named))}")
+        return options
+
+    def _option_names(self) -> AbstractSet[str]:
+        """Return the names of the options that :meth:`_run` takes."""
+        raise NotImplementedError
 
     def _translated(self, options: dict[str, Any]) -> dict[str, Any]:
         """Return options as :meth:`_run` takes them; those of the pipeline and of a call are merged afterwards."""

@@ -2,6 +2,8 @@
 
 import warnings
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ from ... import ops
 from ...arrays import FloatArray
 from ...errors import InputError
 from ..pretrained import PreTrainedModel
-from .base import Pipeline
+from .base import Pipeline, keywords
 
 __all__ = ["TextClassificationPipeline"]
 
@@ -54,6 +56,10 @@ class TextClassificationPipeline(Pipeline):
             return options
         warnings.warn("return_all_scores: top_k=None replaces True, top_k=1 replaces False", stacklevel=4)
         return options | {"top_k": None if all_scores else 1}
+
+    def _option_names(self) -> AbstractSet[str]:
+        tokenizing = signature(self.tokenizer).parameters.keys() - {"text", "text_pair"}
+        return keywords(self._classified) | tokenizing
 
     def _run(self, batch: list[Any], size: int, options: dict[str, Any]) -> Iterable[Any]:
         return self._classified(batch, **options)

@@ -7,6 +7,7 @@ encoded one by one, which gives the same ids and says to which word each token b
 
 import re
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from ... import ops
 from ...arrays import FloatArray
 from ...errors import InputError
 from ..pretrained import PreTrainedModel
-from .base import Pipeline, batches
+from .base import Pipeline, batches, keywords
 
 __all__ = ["QuestionAnsweringPipeline"]
 
@@ -95,6 +96,9 @@ class QuestionAnsweringPipeline(Pipeline):
         examples = list(_examples(args, question, context))
         results = super().__call__(examples, batch_size=batch_size, num_workers=num_workers, **options)
         return results[0] if len(examples) == 1 else results
+
+    def _option_names(self) -> AbstractSet[str]:
+        return keywords(self._answers)
 
     def _run(self, batch: list[Any], size: int, options: dict[str, Any]) -> Iterable[Any]:
         return [self._answers(question, context, size, **options) for question, context in batch]

@@ -6,18 +6,20 @@ Source: ``pipelines/text2text_generation.py`` of transformers 4.56.2.
 import logging
 import warnings
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import numpy as np
 
 from ...errors import InputError
 from ...generation.config import GenerationConfig
+from ...generation.generate import prepare_task
 from ...generation.resolve import resolve_config
 from ...tokenization.base import NO_LIMIT
 from ..generative import Generative
 from ..limits import input_limit
 from ..pretrained import PreTrainedModel
-from .base import Pipeline
+from .base import Pipeline, keywords, meaningful
 
 __all__ = ["SummarizationPipeline", "Text2TextGenerationPipeline", "TranslationPipeline"]
 
@@ -47,8 +49,8 @@ class Text2TextGenerationPipeline(Pipeline):
         **options: Any,
     ) -> None:
         super().__init__(model, tokenizer, task, batch_size)
-        config, rest = resolve_config(_generative(model), self.defaults, True, options)
-        self._options = self._translated(rest)
+        config, rest = resolve_config(_generative(model), self.defaults, True, meaningful(options))
+        self._options = self._accepted(rest)
         if config.max_new_tokens == self.defaults.max_new_tokens and config.max_length not in (
             None,
             GenerationConfig.max_length,
@@ -87,6 +89,10 @@ class Text2TextGenerationPipeline(Pipeline):
         if isinstance(results, list) and isinstance(inputs, (list, tuple)) and all(len(one) == 1 for one in results):
             return [one[0] for one in results]
         return results
+
+    def _option_names(self) -> AbstractSet[str]:
+        own = keywords(self._generated) | keywords(prepare_task) | {"streamer"}
+        return own | _generative(self.model).model_keywords() | vars(self.defaults).keys()
 
     def _run(self, batch: list[Any], size: int, options: dict[str, Any]) -> Iterable[Any]:
         return self._generated(batch, **options)
