@@ -68,12 +68,13 @@ typedef struct {
 
 VEC int64_t rows_per_pass(int64_t rows) { return DOT_ROWS == 1 || rows <= 2 ? 1 : 4; }
 
-/* One tile. The `passes` over the same four outputs share the fetching of the next four; a lone row follows a stream
- * that the hardware fetches too. */
+/* One tile. The `passes` over the same four outputs share the fetching of the next four. (A lone row of float32 weights
+ * is a stream that the hardware follows well; more fetching only slows it.) */
 VEC void direct_tile(int rows, const float *const *x, const void *const *w, int64_t inner, int kind, int64_t pass,
                      int64_t passes, float *out, int64_t stride) {
     const char *next[4];
-    int64_t row_bytes = inner * (kind == WEIGHT_F32 ? 4 : 2), share = passes >= 4 ? 1 : passes >= 2 ? 2 : rows;
+    int64_t row_bytes = inner * (kind == WEIGHT_F32 ? 4 : 2);
+    int64_t share = passes >= 4 ? 1 : passes >= 2 ? 2 : rows == 1 && kind == WEIGHT_F32 ? 1 : 4;
     for (int64_t c = 0; c < 4; c++) next[c] = (const char *)w[(pass * share + c) % 4] + 4 * row_bytes;
     if (pass * share >= 4) dot_tile(rows, x, w, inner, kind, next, 0, out, stride);
     else if (share == 4) dot_tile(rows, x, w, inner, kind, next, 4, out, stride);
