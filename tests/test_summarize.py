@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from use_folders import make_folder
+from use_folders import SIZES, make_folder
 
 from minipegasus import (
     InputError,
     PegasusForConditionalGeneration,
     PegasusTokenizer,
+    PegasusXConfig,
+    PegasusXForConditionalGeneration,
     pipeline,
     stream_summary,
     summarize,
@@ -151,6 +153,21 @@ def test_without_a_length_of_the_models_own_the_decoder_may_go_on(tmp_path: Path
     assert {at.total for at in seen if at.stage == "writing"} == {29}
 
 
+def test_a_length_beyond_the_decoders_positions_is_refused_at_once(folder: Path, tmp_path: Path) -> None:
+    for settings in ({"max_length": 40}, {"max_new_tokens": 39}, {"max_new_tokens": 3, "max_length": 99}):
+        assert isinstance(summarize(TEXTS[0], folder, **settings), str)
+    summarizer = Summarizer.from_pretrained(folder)
+    with pytest.raises(InputError, match="max_length: expected at most 40, the decoder's positions, found 41"):
+        summarizer.summaries(iter(TEXTS), max_length=41)
+    with pytest.raises(InputError, match="max_new_tokens: expected at most 39, the decoder's positions, found 40"):
+        summarizer.stream(TEXTS[0], max_new_tokens=40)
+    sizes = {name: value for name, value in SIZES.items() if name != "max_position_embeddings"}
+    tokenizer = summarizer.tokenizer
+    config = PegasusXConfig(vocab_size=len(tokenizer), max_position_embeddings=40, block_size=4, **sizes)
+    computed = PegasusXForConditionalGeneration(config)
+    assert isinstance(summarize(TEXTS[0], computed, tokenizer=tokenizer, num_beams=1, max_length=44), str)
+
+
 def test_sampling_is_repeatable_and_differs_between_texts(folder: Path) -> None:
     settings = {"do_sample": True, "num_beams": 1, "max_length": 12}
     first = summarize([TEXTS[0]] * 3, folder, rng=7, **settings)
@@ -252,6 +269,8 @@ def test_wrong_arguments_are_named(folder: Path) -> None:
         summarize(iter(TEXTS), folder, batch_size=0)
     with pytest.raises(InputError, match="num_return_sequences"):
         summarize(TEXTS[0], folder, num_return_sequences=2)
+    with pytest.raises(InputError, match="return_dict_in_generate: expected False"):
+        summarize(TEXTS[0], folder, return_dict_in_generate=True)
     causal = PegasusForConditionalGeneration(model.config)
     causal.config.is_encoder_decoder = False
     with pytest.raises(InputError, match="an encoder and a vocabulary head"):
