@@ -193,6 +193,12 @@ def test_a_folder_is_opened_once_until_it_changes(
     make_folder(tmp_path, seed=5, max_length=5)
     assert summarize(TEXTS[0], tmp_path) != before
     assert len(opened) == 2
+    settings = tmp_path / "generation_config.json"
+    longer = summarize(TEXTS[0], tmp_path, min_length=9, max_length=9)
+    changed = json.loads(settings.read_text()) | {"max_length": 9, "min_length": 9}
+    settings.write_text(json.dumps(changed))  # in place: the folder's own time stays as it was
+    assert summarize(TEXTS[0], tmp_path) == longer
+    assert len(opened) == 3
     module._opened.cache_clear()
 
 

@@ -247,8 +247,8 @@ def _report(progress: OnProgress, at: Progress, stage: Literal["reading", "writi
 
 
 @lru_cache(maxsize=4)
-def _opened(folder: Path, changed: int, newline: str | None) -> Summarizer:
-    """Open a folder once per process; ``changed`` is the time at which its files were last replaced."""
+def _opened(folder: Path, changed: frozenset[tuple[str, int]], newline: str | None) -> Summarizer:
+    """Open a folder once per process; ``changed`` says when each of its files last did."""
     return Summarizer.from_pretrained(folder, newline=newline)
 
 
@@ -260,7 +260,8 @@ def _summarizer(model: Any, tokenizer: Any, newline: str | None) -> Summarizer:
     if tokenizer is not None:
         raise InputError("tokenizer: expected only beside a model object; a folder has its own")
     folder = (demo_folder() if model is None else resolve_folder(model)).resolve()
-    return _opened(folder, folder.stat().st_mtime_ns, newline)
+    changed = frozenset((path.name, path.stat().st_mtime_ns) for path in folder.iterdir() if path.is_file())
+    return _opened(folder, changed, newline)
 
 
 @overload
