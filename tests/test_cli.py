@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -393,6 +394,24 @@ def test_inspect_names_what_does_not_fit(folder: Path, tmp_path: Path, capsys: p
     assert found["mismatched"] == ["model.encoder.layers.1.fc2.bias: expected shape [16], found [3]"]
     assert found["conflicting"] == ["lm_head.weight and model.shared.weight"]
     assert "spiece.model" in found["tokenizer"]["problem"]
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta"])
+def test_inspect_without_the_extra(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sizes = {"vocab_size": 50, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
+    name = {"bert": "Bert", "roberta": "Roberta"}[kind]
+    config = getattr(minipegasus, f"{name}Config")(**sizes, intermediate_size=8, max_position_embeddings=20)
+    getattr(minipegasus, f"{name}Model")(config).save_pretrained(tmp_path)
+    for file in (VOCABULARIES / kind).iterdir():
+        shutil.copyfile(file, tmp_path / file.name)
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    assert main(["inspect", str(tmp_path)]) == 0
+    out, err = capsys.readouterr()
+    assert f"{name}Model" in out
+    assert "pip install 'minipegasus[tokenizers]'" in out
+    assert err == ""
 
 
 @pytest.mark.parametrize("name", ["BigBirdPegasusForQuestionAnswering", "PegasusXModel", "PegasusForCausalLM"])

@@ -8,7 +8,7 @@ from typing import Any
 from ..checkpoints.checkpoint import Checkpoint, open_checkpoint
 from ..checkpoints.folder import resolve_folder
 from ..checkpoints.loading import match
-from ..errors import TokenizerError
+from ..errors import MinipegasusError
 from ..families.family import Layout
 from ..generation.config import FILE_NAME, GenerationConfig
 from ..nn.stackspec import StackSpec
@@ -104,7 +104,7 @@ def _tokenizer(folder: Path) -> dict[str, Any]:
     """Return what the tokenizer is, or the problem with it: weights alone are worth inspecting too."""
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder)
-    except TokenizerError as error:
+    except MinipegasusError as error:  # of the files, or of what is not installed
         return {"problem": str(error)}
     return {
         "class": type(tokenizer).__name__,
