@@ -196,4 +196,7 @@ def test_a_hub_cache_name_is_found_offline(tmp_path: Path, monkeypatch: pytest.M
     (repository / "snapshots" / "abc123").symlink_to(GOLDEN.resolve(), target_is_directory=True)
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     assert AutoConfig.from_pretrained("someone/tiny").d_model == 20
+    for settings in ({}, {"revision": "abc123"}):
+        found = minipegasus.GenerationConfig.from_pretrained("someone/tiny", **settings)
+        assert found == minipegasus.GenerationConfig.from_pretrained(GOLDEN)
     assert AutoModel.from_pretrained("someone/tiny", revision="main").config.d_model == 20

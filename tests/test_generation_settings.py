@@ -41,7 +41,10 @@ def test_damaged_files_are_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "generation_config.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(CheckpointError, match=r"generation_config\.json"):
         GenerationConfig.from_pretrained(tmp_path)
+    (tmp_path / "empty").mkdir()
     with pytest.raises(CheckpointError, match=r"generation_config\.json"):
+        GenerationConfig.from_pretrained(tmp_path / "empty")
+    with pytest.raises(CheckpointError, match="no such folder"):
         GenerationConfig.from_pretrained(tmp_path / "missing")
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hin
 
 import numpy as np
 
+from ..checkpoints.folder import resolve_folder
 from ..checkpoints.json_file import read_json
 from ..errors import ConfigError, listing
 from ..families.config import hidden_attributes
@@ -271,9 +272,11 @@ class GenerationConfig:
             raise ConfigError(f"{path}: {error}") from error
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, file_name: str = FILE_NAME, **overrides: Any) -> Self:
-        """Read ``generation_config.json`` of a checkpoint folder."""
-        return cls.from_json_file(Path(folder) / file_name, **overrides)
+    def from_pretrained(
+        cls, name_or_path: str | Path, file_name: str = FILE_NAME, *, revision: str | None = None, **overrides: Any
+    ) -> Self:
+        """Read ``generation_config.json`` of a checkpoint folder, or of a hub-cache name, resolved offline."""
+        return cls.from_json_file(resolve_folder(name_or_path, revision) / file_name, **overrides)
 
     @classmethod
     def from_model_config(cls, model_config: Any) -> Self:
