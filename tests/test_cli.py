@@ -1,6 +1,7 @@
 """The command line, in this process and as its own: results, exit codes, interruption, terminals."""
 
 import hashlib
+import io
 import json
 import os
 import pty
@@ -155,6 +156,11 @@ def test_an_interrupted_run_is_resumed(folder: Path, records: Path, tmp_path: Pa
     assert out.read_bytes() == whole
     assert main([*command, str(records)]) == 0
     assert out.read_bytes() == whole
+    new = tmp_path / "new" / "folder" / "out.jsonl"
+    for more in ([], ["--resume"]):
+        assert main([*command[:-1], str(new), *more, str(records)]) == 0
+        assert new.read_bytes() == whole
+        shutil.rmtree(tmp_path / "new")
 
 
 def test_ctrl_c_leaves_whole_lines_and_no_traceback(folder: Path, records: Path, tmp_path: Path) -> None:
@@ -196,6 +202,22 @@ def test_nobody_reads_the_output_any_more(folder: Path, tmp_path: Path) -> None:
         process.stdout.close()
         err = process.stderr.read()
     assert (process.returncode, err) == (141, b"")
+
+
+def test_closed_streams(folder: Path, files: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "out.txt"
+    summarizing = ["summarize", "--model", str(folder), files[0]]
+    for arguments, redirection, expected in (
+        (summarizing, ">&-", (141, b"", b"")),
+        ([*summarizing, "--output", str(out)], ">&-", (0, b"", b"")),
+        (["summarize", "--model", "no/such", files[0]], "2>&-", (1, b"", b"")),
+        (["config"], ">&-", (0, b"", b"")),
+    ):
+        command = ["sh", "-c", f'exec "$@" {redirection}', "sh", sys.executable, "-m", "minipegasus", *arguments]
+        env = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True)
+        assert (done.returncode, done.stdout, done.stderr) == expected
+    assert out.read_text(encoding="utf-8") == summarize(TEXTS[0], folder) + "\n"
 
 
 def test_progress_is_for_terminals_only(folder: Path, files: list[str]) -> None:
@@ -281,7 +303,7 @@ def test_files_that_cannot_be_read_or_written(
         (["missing.txt", "--output", str(tmp_path / "x")], "missing.txt: No such file or directory"),
         ([files[0], "--output", files[0]], "expected another file than the input"),
         ([files[0], "--output", f"{files[0]}/x"], files[0]),
-        ([files[0], "--jsonl", "--output", str(tmp_path / "no" / "x")], "No such file or directory"),
+        ([files[0], "--jsonl", "--output", f"{files[0]}/x"], f"{files[0]}: File exists"),
     ):
         assert main([*command, *arguments]) == 1, arguments
         assert message in capsys.readouterr().err
@@ -428,6 +450,20 @@ def _bare(folder: Path) -> None:
     sizes |= {"encoder_attention_heads": 2, "decoder_attention_heads": 2}
     minipegasus.PegasusXModel(minipegasus.PegasusXConfig(**sizes)).save_pretrained(folder)
     (folder / "spiece.model").write_bytes((VOCABULARIES / "pegasus" / "spiece.model").read_bytes())
+
+
+def test_output_that_cannot_show_every_character(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def shown(*arguments: str) -> str:
+        stream = io.TextIOWrapper(io.BytesIO(), "ascii")
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert main(arguments) == 0
+        return stream.buffer.getvalue().decode()
+
+    named = tmp_path / "modèle"
+    assert "mod\\xe8le: " in shown("convert", str(folder), str(named))
+    assert "mod\\xe8le" in shown("inspect", str(named))
+    assert json.loads(shown("inspect", str(named), "--json"))["folder"] == str(named)
+    assert "\u2588" not in shown("attention", str(named), "--length", "8")
 
 
 def test_config(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Any, TextIO
 
 from ..errors import MinipegasusError
@@ -43,6 +44,7 @@ class _Formatter(RawDescriptionHelpFormatter):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line (``sys.argv`` by default) and return its exit code; wrong usage exits with 2."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _prepare_streams()
     try:
         parser = _parser(arguments[:1])
         args = parser.parse_args(arguments)
@@ -50,15 +52,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             parser.print_help(sys.stderr)
             return 2
         code: int = _reporting_warnings(args)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except MinipegasusError as error:
         return _refuse(str(error))
     except KeyboardInterrupt:
         print("minipegasus: interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # What is left in the buffer has nowhere to go; without this the interpreter complains at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if sys.stdout is not None:
+            # What is left in the buffer has nowhere to go; without this the interpreter complains at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLOSED
     except OSError as error:
         where = f"{error.filename}: " if error.filename is not None else ""
@@ -66,6 +70,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MemoryError:
         return _refuse("not enough memory")
     return code
+
+
+def _prepare_streams() -> None:
+    """Let no character stop a command where the output cannot show it, and no standard error that is closed."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # to the end of the process
 
 
 def _refuse(message: str) -> int:

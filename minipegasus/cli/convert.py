@@ -1,6 +1,6 @@
 """Turn a checkpoint folder of any format (safetensors, sharded or not, pytorch_model.bin of any age) into a safetensors
-folder. Weights stream through little memory, nothing is executed, tied tensors are written once, and the folder appears
-whole or not at all. Its README.md lists the SHA-256 sums.
+folder. Weights stream through little memory, nothing is executed, tied tensors are written once, and no file is left
+half-written. The folder's README.md, written last, lists the SHA-256 sums.
 """
 
 from argparse import ArgumentParser, Namespace

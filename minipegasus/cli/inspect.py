@@ -1,5 +1,5 @@
 """Tell what a checkpoint folder holds: family, sizes, element types, files, names that are missing or not expected,
-settings of generation, tokenizer. No weights are read.
+settings of generation, tokenizer. Weights are read only to compare two tensors that should be one.
 """
 
 from argparse import ArgumentParser, Namespace
@@ -30,7 +30,7 @@ def run(args: Namespace) -> int:
     if args.json:
         import json
 
-        print(json.dumps(found, indent=2, ensure_ascii=False))
+        print(json.dumps(found, indent=2))
     else:
         print("\n".join(_lines(found)))
     return 0

@@ -33,11 +33,14 @@ def open_results(path: str | None, lines: bool, resume: bool) -> Iterator[Result
     interrupted run can be continued with ``resume``; another file appears when everything is written, or not at all.
     """
     if path is None:
+        if sys.stdout is None:
+            raise BrokenPipeError  # it was closed before the start: nobody will read
         reconfigure: Any = getattr(sys.stdout, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(encoding="utf-8")
         yield Results(sys.stdout)
     elif lines or (os.path.exists(path) and not os.path.isfile(path)):  # a pipe or a device cannot be replaced
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
         found = _whole_lines(Path(path)) if resume else 0
         with open(path, "a" if resume else "w", encoding="utf-8", newline="\n") as file:
             yield Results(file, found)
