@@ -5,7 +5,7 @@ Steps, in order; each leaves its result in the work folder, so a second run cont
 download   pip downloads the wheels of demo_corpus.txt; nothing is installed, imported or run
 data       documents and their first lines out of the documentation strings, split by package
 tokenizer  SentencePiece unigram model of the training text
-pretrain   copying of random pieces, then gap sentences of the training text
+pretrain   gap sentences of the training text
 finetune   document -> first line
 choose     beam settings, on the validation packages
 export     the float16 folder
@@ -39,7 +39,6 @@ import transformers
 from demo_model import (
     DEVICE,
     EOS,
-    KEPT_IN_PLACE,
     PAD,
     PIECES,
     SEED,
@@ -48,7 +47,6 @@ from demo_model import (
     Encoder,
     Example,
     Stage,
-    copy_examples,
     cut,
     gap_examples,
     generate,
@@ -87,7 +85,6 @@ TRAIN_PER_PACKAGE, HELD_OUT_PER_PACKAGE = 1500, 120
 TRAIN_PER_SUMMARY, HELD_OUT_PER_SUMMARY = 3, 1
 SENTENCE_DROP = 0.2  # part of the fine-tuning documents that lose one sentence, anew in every pass
 LABEL_SMOOTHING = 0.1
-COPY_STEPS = 300
 GREEDY = {"num_beams": 1, "early_stopping": False}
 
 EXPECTED_TEXTS = (
@@ -257,13 +254,13 @@ def checker(model: PegasusForConditionalGeneration, work: Path) -> Callable[[], 
 
 
 def train(work: Path, name: str, examples: list[Example], options: argparse.Namespace) -> None:
-    """Run one stage, "pretrain" or "finetune", on the model of the stage before; write its weights and facts."""
+    """Run one stage, "pretrain" on a new model or "finetune" on the pretrained one; write its weights and facts."""
     model = new_model()
     log(f"{name}: {len(examples)} examples, {sum(value.numel() for value in model.parameters())} parameters")
     share = options.pretrain_share
     stage = Stage(name, examples, options.pretrain_steps, share * options.minutes, options.tokens, options.rate)
-    load_model(model, str(work / {"pretrain": "copy.safetensors", "finetune": "pretrain.safetensors"}[name]))
     if name == "finetune":
+        load_model(model, str(work / "pretrain.safetensors"))
         stage.steps, stage.minutes = options.finetune_steps, (1 - share) * options.minutes
         stage.drop, stage.smoothing = SENTENCE_DROP, LABEL_SMOOTHING
         stage.rate *= 0.7
@@ -271,9 +268,7 @@ def train(work: Path, name: str, examples: list[Example], options: argparse.Name
 
 
 def pretrain(work: Path, options: argparse.Namespace) -> None:
-    """Learn to copy from rows of random pieces (a minute or two), then pretrain on gap sentences."""
-    copying = Stage("copy", copy_examples(30_000), COPY_STEPS, 10.0, options.tokens, options.rate)
-    write_json(work / "copy-facts.json", run_stage(copying, new_model(), work, None))
+    """Pretrain on gap sentences."""
     texts = (work / PROSE).read_text().splitlines()
     train(work, "pretrain", gap_examples(texts, Encoder(work / "spiece.model")), options)
 
@@ -435,7 +430,6 @@ def card(work: Path) -> str:
         words=f"{len((work / PROSE).read_text().split()) / 1e6:.1f}", seed=SEED,
         first_examples=first["examples"], first_steps=first["steps"], first_minutes=first["minutes"],
         second_examples=second["examples"], second_steps=second["steps"], second_minutes=second["minutes"],
-        copy_steps=facts(work, "copy-facts")["steps"], kept=KEPT_IN_PLACE,
         device="one GPU" if DEVICE == "cuda" else "one processor thread",
         generation=", ".join(f"{name} {value}" for name, value in sorted(generation.items())),
         train_words=TRAIN_BAR.words, train_shared=f"{TRAIN_BAR.shared:.0%}",
@@ -469,9 +463,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("step", nargs="*", help="steps to do, again if they are done already; default: what is left")
     parser.add_argument("--work", type=Path, required=True, help="folder for downloads and intermediate results")
     parser.add_argument("--threads", type=int, default=1, help="processor threads (default 1)")
-    parser.add_argument(
-        "--minutes", type=float, default=94.0, help="training time at most, copying left out (default 94)"
-    )
+    parser.add_argument("--minutes", type=float, default=94.0, help="training time at most (default 94)")
     parser.add_argument("--pretrain-share", type=float, default=0.4, help="of the minutes (default 0.4)")
     parser.add_argument("--pretrain-steps", type=int, default=6000, help="at most (default 6000)")
     parser.add_argument("--finetune-steps", type=int, default=9000, help="at most (default 9000)")
