@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import ops
 from ..arrays import Array, FloatArray
-from ..errors import CheckpointError, listing
+from ..errors import CheckpointError, InputError, listing
 from ..families.family import Layout, Weight
 from .checkpoint import Checkpoint
 
@@ -134,6 +134,8 @@ def initial(
     weights: Mapping[str, Weight], dtype: np.dtype[np.generic] | type, std: float, seed: int
 ) -> dict[str, FloatArray]:
     """Make weights as a new model has them: normal(0, std), zeros, ones, or the sinusoid; read-only."""
+    if seed < 0:
+        raise InputError(f"seed: expected an integer from 0 on, found {seed}")
     rng = np.random.default_rng(seed)
     made: dict[tuple[str, ...], FloatArray] = {}
     for weight in weights.values():

@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import ops
 from ..arrays import FloatArray, IntArray
+from ..errors import InputError
 from .beam import NOWHERE
 from .constraints import Progress, constraints_of
 from .hypotheses import Hypotheses, best_hypotheses, split_candidates
@@ -23,6 +24,7 @@ __all__ = ["constrained_beam_search"]
 def constrained_beam_search(task: Task) -> SearchResult:
     """Run constrained beam search and return the best sequences of each item."""
     start = Progress(tuple(constraints_of(task.config.constraints, task.config.force_words_ids)))
+    largest = max(token for constraint in start.pending for word in constraint.alternatives for token in word)
     items, beams = task.items, task.config.num_beams
     rows_bk = np.arange(items * beams).reshape(items, beams)
     finished = [Hypotheses(beams, task) for _ in range(items)]
@@ -32,6 +34,9 @@ def constrained_beam_search(task: Task) -> SearchResult:
     unseen_rt = ids_rt
     while True:
         output, logits_rv = task.step(unseen_rt)
+        if largest >= logits_rv.shape[-1]:
+            expected = f"ids below {logits_rv.shape[-1]}, the vocabulary's size"
+            raise InputError(f"force_words_ids, constraints: expected {expected}, found {largest}")
         sums_rv = task.processors(ids_rt, ops.log_softmax(logits_rv)) + scores_r[:, None]
         task.recorder.add(output, logits_rv, sums_rv)
         tokens_r, parents_r = np.full(items * beams, task.pad_id or 0), np.arange(items * beams)

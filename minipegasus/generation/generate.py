@@ -75,6 +75,8 @@ def generate(
         **arguments,
     )
     config = task.config
+    if streamer is not None and not (hasattr(streamer, "put") and hasattr(streamer, "end")):
+        raise InputError(f"streamer: expected an object with put and end, found {type(streamer).__name__}")
     if streamer is not None and config.num_beams > 1:
         raise InputError(f"streamer: expected num_beams=1, found num_beams={config.num_beams}")
     result = search(task, streamer) if config.num_beams == 1 else _beam_search_of(config)(task)

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import IntArray
+from ..arrays import Array, FloatArray, IntArray
 from ..errors import InputError
+from ..nn.arguments import checked, encoder_parts
 from .config import GenerationConfig
 from .processors import token_ids
 
@@ -49,7 +50,7 @@ def prepare_inputs(
     ids = inputs if ids is None else ids
     ids_bs = None if ids is None else id_matrix(ids, "input_ids")
     if "attention_mask" in given:
-        given["attention_mask"] = np.asarray(given["attention_mask"])
+        given["attention_mask"] = checked(given["attention_mask"], "attention_mask")
         if given["attention_mask"].ndim != 2:
             raise InputError(f"attention_mask: expected 2 axes, found shape {given['attention_mask'].shape}")
     sort_out = _encoder_decoder_inputs if encoder_decoder else _decoder_only_inputs
@@ -58,11 +59,8 @@ def prepare_inputs(
 
 def id_matrix(ids: Any, name: str) -> IntArray:
     """Return token ids as an int64 array of shape ``(items, length)``."""
-    try:
-        array = np.asarray(ids)
-    except ValueError as error:
-        raise InputError(f"{name}: expected rows of equal length, found a ragged list") from error
-    if array.ndim != 2 or array.dtype.kind not in "iu":
+    array = checked(ids, name, "integers")
+    if array.ndim != 2 or array.dtype.kind == "b":
         raise InputError(f"{name}: expected integers of shape (items, length), found {array.dtype} {array.shape}")
     if not len(array):
         raise InputError(f"{name}: expected at least one row, found shape {array.shape}")
@@ -78,7 +76,7 @@ def _encoder_decoder_inputs(
 ) -> Inputs:
     if "decoder_inputs_embeds" in given:
         raise InputError("decoder_inputs_embeds: expected decoder_input_ids as the prompt of generate")
-    embeds, encoded = given.get("inputs_embeds"), given.get("encoder_outputs")
+    embeds, encoded = _embeddings(given), given.get("encoder_outputs")
     if embeds is not None and ids_bs is not None:
         raise InputError("input_ids, inputs_embeds: expected one of them, found both")
     if ids_bs is None and embeds is None and encoded is None:
@@ -99,14 +97,33 @@ def _decoder_only_inputs(
     eos_ids: IntArray | None,
     pad_id: int | None,
 ) -> Inputs:
-    embeds = given.get("inputs_embeds")
+    embeds = _embeddings(given)
     if ids_bs is None:
         ids_bs = _only_bos(config, 1) if embeds is None else np.empty((len(embeds), 0), np.int64)
     if "attention_mask" not in given:
         given["attention_mask"] = _inferred_mask(ids_bs, None if ids_bs.size else embeds, eos_ids, pad_id)
+    if embeds is None or not ids_bs.size:
+        _of_shape(given["attention_mask"], ids_bs.shape if embeds is None else embeds.shape[:2], "attention_mask")
     if embeds is None:
         return Inputs(ids_bs, ids_bs, given)
     return Inputs(ids_bs, None, given, embedded_length=np.shape(embeds)[1])
+
+
+def _embeddings(given: dict[str, Any]) -> FloatArray | None:
+    """Return the embeddings given, if any; their width is the model's to check."""
+    if "inputs_embeds" not in given:
+        return None
+    array = checked(given["inputs_embeds"], "inputs_embeds")
+    if array.ndim != 3:
+        raise InputError(f"inputs_embeds: expected 3 axes, found shape {array.shape}")
+    return array
+
+
+def _of_shape(mask_bt: Array, shape: tuple[int, ...], name: str) -> Array:
+    """Return a mask that is as long as the prompt: it is lengthened by ones, and would hide anything beyond."""
+    if mask_bt.shape != shape:
+        raise InputError(f"{name}: expected the prompt's shape {shape}, found {mask_bt.shape}")
+    return mask_bt
 
 
 def _only_bos(config: GenerationConfig, items: int) -> IntArray:
@@ -116,7 +133,7 @@ def _only_bos(config: GenerationConfig, items: int) -> IntArray:
 
 
 def _encoded_items(encoder_outputs: Any) -> int:
-    return len(encoder_outputs[0])
+    return len(np.atleast_1d(checked(encoder_parts(encoder_outputs)[0], "encoder_outputs")))
 
 
 def _inferred_mask(ids_bs: IntArray | None, embeds: Any, eos_ids: IntArray | None, pad_id: int | None) -> IntArray:
@@ -141,15 +158,15 @@ def _decoder_prompt(config: GenerationConfig, given: dict[str, Any], items: int)
     if len(start_b) not in (1, items) or (isinstance(start, list) and len(start_b) != items):
         raise InputError(f"decoder_start_token_id: expected one id or {items}, found {start!r}")
     start_b1 = np.broadcast_to(start_b, items)[:, None]
-    if "decoder_input_ids" not in given:
-        return np.array(start_b1)
-    prompt_ids_bt = id_matrix(given.pop("decoder_input_ids"), "decoder_input_ids")
+    prompt_ids_bt = id_matrix(given.pop("decoder_input_ids", start_b1), "decoder_input_ids")
     if len(prompt_ids_bt) != items:
         raise InputError(f"decoder_input_ids: expected {items} rows, found {len(prompt_ids_bt)}")
-    if prompt_ids_bt.shape[1] and (prompt_ids_bt[:, :1] == start_b1).any():
-        return prompt_ids_bt
     if "decoder_attention_mask" in given:
-        mask_bt = np.asarray(given["decoder_attention_mask"])
+        mask_bt = checked(given["decoder_attention_mask"], "decoder_attention_mask")
+        given["decoder_attention_mask"] = _of_shape(mask_bt, prompt_ids_bt.shape, "decoder_attention_mask")
+    if prompt_ids_bt.shape[1] and (prompt_ids_bt[:, :1] == start_b1).any():
+        return np.array(prompt_ids_bt)
+    if "decoder_attention_mask" in given:
         given["decoder_attention_mask"] = np.concatenate([np.ones_like(mask_bt[:, :1]), mask_bt], 1)
     return np.concatenate([start_b1, prompt_ids_bt], 1)
 

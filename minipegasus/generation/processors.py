@@ -342,6 +342,9 @@ class PrefixConstrainedLogitsProcessor(LogitsProcessor):
                     f"prefix_allowed_tokens_fn: expected at least one token for row {row} after "
                     f"{ids_t.tolist()}, found none"
                 )
+            if allowed.min() < 0 or allowed.max() >= scores_rv.shape[-1]:
+                expected = f"ids in [0, {scores_rv.shape[-1]})"
+                raise InputError(f"prefix_allowed_tokens_fn: expected {expected}, found {allowed.tolist()}")
             constrained[row, allowed] = scores_rv[row, allowed]
         return constrained
 

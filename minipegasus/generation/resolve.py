@@ -28,6 +28,7 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "negative_prompt_attention_mask": (None,),
     "custom_generate": (None,),
     "trust_remote_code": (None, False),
+    "past_key_values": (None,),
 }
 _NEUTRAL_SETTINGS: dict[str, tuple[Any, ...]] = {
     "prompt_lookup_num_tokens": (None,),
@@ -58,6 +59,8 @@ def resolve_config(
     own = model.generation_config
     if given is None:
         config = own.following(model.config)
+    elif not isinstance(given, GenerationConfig):
+        raise InputError(f"generation_config: expected a GenerationConfig, found {type(given).__name__}")
     else:
         config = given.copy()
         _fill_in(config, own, use_model_defaults)
@@ -100,7 +103,7 @@ def check_supported(config: GenerationConfig, explicit: frozenset[str]) -> None:
 def _refuse_other(values: Mapping[str, Any], neutral: Mapping[str, tuple[Any, ...]], kind: str) -> None:
     for name, allowed in neutral.items():
         if name in values and not any(values[name] is one or values[name] == one for one in allowed):
-            raise InputError(f"{name}: this {kind} is not supported, expected {allowed[0]}, found {values[name]!r}")
+            raise InputError(f"{name}: this {kind} is not supported, expected {allowed[0]}, found {values[name]!r:.80}")
 
 
 def check_keywords(model: GenerativeModel, keywords: Mapping[str, Any]) -> dict[str, Any]:

@@ -94,14 +94,18 @@ def run_decoder(
     cache_position: Any = None,
     position_ids: Any = None,
     token_type_ids: Any = None,
+    shared_memory: bool = False,
     need_probs: bool = False,
     need_states: bool = False,
 ) -> Coded:
     """Check a decoder's arguments and run it. ``prefix`` is what its arguments are called by in messages.
 
-    The batch may be a multiple of the memory's: beams share what they look at.
+    With ``shared_memory`` the batch may be a multiple of the memory's: beams share what they look at.
     """
     ids, embeds, batch, length = _tokens(spec, input_ids, inputs_embeds, prefix, dtype)
+    given = "input_ids" if embeds is None else "inputs_embeds"
+    if cache is not None:
+        cache.check(spec.layers, batch, spec.heads, spec.width // spec.heads)
     past = cache.get_seq_length() if cache is not None else 0
     name = f"{prefix}attention_mask"
     masking = inputs.masking(attention_mask, name, batch, length, past + length, dtype)
@@ -110,7 +114,7 @@ def run_decoder(
         spec = replace(spec, attention="all")
     positions = _integers_like(position_ids, f"{prefix}position_ids", batch, length)
     if cache_position is not None:
-        where = np.asarray(cache_position, np.int64).reshape(-1)
+        where = inputs.integers(cache_position, "cache_position", 1)
         if where.shape != (length,):
             raise InputError(f"cache_position: expected shape {[length]}, found {list(where.shape)}")
         if not np.array_equal(where, np.arange(past, past + length)):
@@ -132,7 +136,7 @@ def run_decoder(
         start=past,
         position_ids=positions,
         token_type_ids=_token_types(spec, token_type_ids, f"{prefix}token_type_ids", batch, length),
-        memory=_memory(memory_states, memory_mask, batch, length, cache),
+        memory=_memory(memory_states, memory_mask, prefix + given, batch, length, cache, shared_memory),
         cache=cache,
         head_scales=head_scales,
         cross_head_scales=head_scales
@@ -143,7 +147,9 @@ def run_decoder(
     )
 
 
-def _memory(states_bsm: FloatArray | None, mask: Any, batch: int, queries: int, cache: Cache | None) -> Memory | None:
+def _memory(
+    states_bsm: FloatArray | None, mask: Any, name: str, batch: int, queries: int, cache: Cache | None, shared: bool
+) -> Memory | None:
     """Return what cross-attention looks at; a filled cache wins over the states, whose presence alone matters."""
     if states_bsm is None:
         return None
@@ -152,8 +158,9 @@ def _memory(states_bsm: FloatArray | None, mask: Any, batch: int, queries: int, 
         cross = cache.layers[0].cross
         assert cross is not None
         rows, length = len(cross[0]), cross[0].shape[2]
-    if batch % rows:
-        raise InputError(f"encoder states: expected a batch that divides {batch}, found {rows}")
+        shared = True
+    if batch != rows and (batch % rows or not shared):
+        raise InputError(f"{name}: expected {rows} row(s), as the encoder's states have, found {batch}")
     masking = inputs.masking(mask, "encoder attention_mask", rows, queries, length, states_bsm.dtype)
     if masking.bias_bhts is not None:
         masking = replace(masking, bias_bhts=np.repeat(masking.bias_bhts, batch // rows, axis=0))

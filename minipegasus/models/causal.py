@@ -74,6 +74,7 @@ class SingleStackLM(SingleStack, Generative):
             self.dtype,
             memory_states=self._memory_states(given.pop("encoder_hidden_states")),
             memory_mask=given.pop("encoder_attention_mask"),
+            shared_memory=True,
             need_probs=output_attentions,
             need_states=output_hidden_states,
             **given,

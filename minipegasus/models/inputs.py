@@ -1,6 +1,5 @@
 """Arguments of the public classes, checked and turned into arrays. Nothing that a caller passes is modified."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,6 +7,7 @@ import numpy.typing as npt
 
 from ..arrays import BoolArray, FloatArray, IntArray
 from ..errors import InputError
+from ..nn.arguments import checked, encoder_parts
 from ..nn.attention import Masking
 from ..nn.cache import Cache
 from ..nn.losses import IGNORED
@@ -18,12 +18,7 @@ __all__ = ["embeddings", "encoder_states", "integers", "labels", "masking", "one
 
 def integers(value: npt.ArrayLike, name: str, dims: int = 2) -> IntArray:
     """Return an int64 array with ``dims`` axes; one axis fewer is a batch of one."""
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise InputError(f"{name}: expected rows of equal length, found {error}") from error
-    if array.dtype.kind not in "iub":
-        raise InputError(f"{name}: expected integers, found {array.dtype}")
+    array = checked(value, name, "integers")
     if array.ndim == dims - 1:
         array = array[None]
     if array.ndim != dims or array.size == 0:
@@ -51,10 +46,10 @@ def labels(value: npt.ArrayLike, vocab_size: int, shape: tuple[int, ...] | None 
 
 def embeddings(value: npt.ArrayLike, name: str, width: int, dtype: np.dtype[Any]) -> FloatArray:
     """Return embeddings ``[b, t, m]`` in the model's dtype."""
-    array = np.asarray(value, dtype)
+    array = checked(value, name)
     if array.ndim != 3 or array.shape[2] != width or not array.size:
         raise InputError(f"{name}: expected shape [batch, length, {width}], found {list(array.shape)}")
-    return array
+    return array.astype(dtype, copy=False)
 
 
 def one_of(ids: Any, embeds: Any, prefix: str = "") -> None:
@@ -66,24 +61,16 @@ def one_of(ids: Any, embeds: Any, prefix: str = "") -> None:
 
 def encoder_states(value: Any, width: int, dtype: np.dtype[Any]) -> tuple[FloatArray, Any, Any]:
     """Return last state, hidden states and attentions from an output object, a tuple or a lone array."""
-    if isinstance(value, np.ndarray):
-        parts: Sequence[Any] = (value,)
-    elif hasattr(value, "last_hidden_state"):
-        parts = [getattr(value, name, None) for name in ("last_hidden_state", "hidden_states", "attentions")]
-    else:
-        parts = tuple(value)
-    last, states, probs, *_ = (*parts, None, None, None)
-    if last is None:
-        raise InputError("encoder_outputs: expected a last hidden state, found nothing")
+    last, states, probs = encoder_parts(value)
     return embeddings(last, "encoder_outputs", width, dtype), states, probs
 
 
-def past(value: Any) -> Cache | None:
-    """Return a cache; legacy tuples of arrays are copied into one."""
+def past(value: Any, dtype: np.dtype[Any]) -> Cache | None:
+    """Return a cache; legacy tuples of arrays are copied into one, in the model's dtype."""
     if value is None or isinstance(value, Cache):
         return value
-    if isinstance(value, Sequence) and all(isinstance(entry, Sequence) for entry in value):
-        return Cache.from_legacy_cache(value)
+    if isinstance(value, (list, tuple)) and all(isinstance(entry, (list, tuple)) for entry in value):
+        return Cache.from_legacy_cache(value, dtype)
     raise InputError(f"past_key_values: expected a cache or a tuple of tuples, found {type(value).__name__}")
 
 
@@ -97,16 +84,14 @@ def masking(
     """
     if mask is None:
         return Masking()
-    array = np.asarray(mask)
+    array = checked(mask, name)
     if array.ndim == 4:
         if array.shape not in {(batch, 1, queries, keys), (1, 1, queries, keys)}:
             raise InputError(f"{name}: expected shape {[batch, 1, queries, keys]}, found {list(array.shape)}")
         return Masking(bias_bhts=array.astype(dtype))
     if array.ndim == 3:
-        flat = visible(array.reshape(len(array), -1), (batch, queries * keys), name)
-        if flat is None:
-            return Masking()
-        return Masking(bias_bhts=hiding(flat.reshape(batch, 1, queries, keys), dtype))
+        shown = visible(array, (batch, queries, keys), name)
+        return Masking() if shown is None else Masking(bias_bhts=hiding(shown[:, None], dtype))
     return Masking(visible_bs=visible(array, (batch, keys), name))
 
 

@@ -71,7 +71,7 @@ class Seq2SeqBase(PreTrainedModel):
     def _decoded(self, encoded: Coded, past_key_values: Any, use_cache: bool, **arguments: Any) -> Seq2SeqModelOutput:
         """Run the decoder and return everything that the heads' outputs contain."""
         assert self._spec.decoder is not None
-        cache = inputs.past(past_key_values)
+        cache = inputs.past(past_key_values, self.dtype)
         if cache is None and use_cache:
             cache = Cache(self._spec.decoder.layers)
         decoded = run_decoder(
@@ -364,6 +364,7 @@ class ConditionalGeneration(Seq2SeqBase, Generative):
                 prefix="decoder_",
                 memory_states=self._memory(encoded),
                 memory_mask=given.get("attention_mask"),
+                shared_memory=True,
                 need_probs=output_attentions,
                 need_states=output_hidden_states,
                 **{own: given[name] for name, own in self.decoder_inputs.items() if name in given},

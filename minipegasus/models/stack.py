@@ -42,7 +42,7 @@ class SingleStack(PreTrainedModel):
         """
         p, spec = self._stack
         states = self._memory_states(encoder_hidden_states)
-        cache = inputs.past(past_key_values)
+        cache = inputs.past(past_key_values, self.dtype)
         if cache is None and spec.attention == "causal" and (self.config.use_cache if use_cache is None else use_cache):
             cache = Cache(spec.layers)
         coded = run_decoder(

@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from ..arrays import FloatArray, IntArray
 from ..errors import InputError
+from .arguments import checked
 
 __all__ = ["Cache", "LayerCache"]
 
@@ -123,13 +125,41 @@ class Cache:
         return (self[i] for i in range(len(self)))
 
     @classmethod
-    def from_legacy_cache(cls, past: Sequence[Sequence[FloatArray]]) -> "Cache":
+    def from_legacy_cache(cls, past: Sequence[Sequence[npt.ArrayLike]], dtype: npt.DTypeLike = np.float32) -> "Cache":
         """Copy a tuple of per-layer ``(keys, values[, cross keys, cross values])`` into a new cache."""
         cache = cls(len(past))
         for index, (layer, entry) in enumerate(zip(cache.layers, past, strict=True)):
             if len(entry) not in (2, 4):
                 raise InputError(f"past_key_values[{index}]: expected 2 or 4 arrays, found {len(entry)}")
-            layer.append(entry[0], entry[1])
-            if len(entry) == 4:
-                layer.cross = (entry[2], entry[3])
+            arrays = [checked(array, f"past_key_values[{index}]").astype(dtype) for array in entry]
+            for k, v in (arrays[:2], arrays[2:4] or arrays[:2]):
+                if k.ndim != 4 or k.shape != v.shape:
+                    expected = "keys and values of one shape [batch, heads, positions, head width]"
+                    raise InputError(
+                        f"past_key_values[{index}]: expected {expected}, found {list(k.shape)} and {list(v.shape)}"
+                    )
+            layer.append(arrays[0], arrays[1])
+            if len(arrays) == 4:
+                layer.cross = (arrays[2], arrays[3])
         return cache
+
+    def check(self, layers: int, batch: int, heads: int, head_width: int) -> None:
+        """Raise where this cache cannot be continued by a decoder of this shape.
+
+        Raises:
+            InputError: the number of layers, rows, heads or positions, or the width of a head, differs.
+        """
+        if len(self) != layers:
+            raise InputError(f"past_key_values: expected {layers} layers, found {len(self)}")
+        length = self.get_seq_length()
+        for index, layer in enumerate(self.layers):
+            expected = [batch, heads, length, head_width]
+            found = list(layer.keys[0].shape) if layer.length else [batch, heads, 0, head_width]
+            if found != expected:
+                raise InputError(f"past_key_values[{index}]: expected shape {expected}, found {found}")
+            if layer.cross is not None:
+                rows, *_, width = cross = layer.cross[0].shape
+                # Beams share the encoder's.
+                if not rows or batch % rows or (cross[1], width) != (heads, head_width):
+                    wanted = f"[{batch}, {heads}, positions, {head_width}]"
+                    raise InputError(f"past_key_values[{index}]: expected cross shape {wanted}, found {list(cross)}")

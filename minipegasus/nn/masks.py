@@ -5,12 +5,13 @@ import numpy.typing as npt
 
 from ..arrays import BoolArray, FloatArray
 from ..errors import InputError
+from .arguments import checked
 
 __all__ = ["head_rows", "visible"]
 
 
-def visible(mask: npt.ArrayLike | None, shape: tuple[int, int], name: str) -> BoolArray | None:
-    """Return a 0/1 mask ``[b, s]`` as booleans, or None where it hides nothing (or is absent).
+def visible(mask: npt.ArrayLike | None, shape: tuple[int, ...], name: str) -> BoolArray | None:
+    """Return a 0/1 mask of this shape as booleans, or None where it hides nothing (or is absent).
 
     The reference gives other values a meaning that changes from family to family and helps nobody (0.5 hides in
     an encoder and shows in a decoder), so they are refused.
@@ -23,7 +24,7 @@ def visible(mask: npt.ArrayLike | None, shape: tuple[int, int], name: str) -> Bo
     """
     if mask is None:
         return None
-    array = np.asarray(mask)
+    array = checked(mask, name)
     if array.shape != shape:
         raise InputError(f"{name}: expected shape {list(shape)}, found {list(array.shape)}")
     odd = array[(array != 0) & (array != 1)]
@@ -39,7 +40,7 @@ def head_rows(
     """Return one factor per head for each layer: ``mask`` is ``[layers, heads]``, or ``[heads]`` for every layer."""
     if mask is None:
         return [None] * layers
-    array = np.asarray(mask, dtype)
+    array = checked(mask, name).astype(dtype)
     if array.shape == (heads,):
         array = np.broadcast_to(array, (layers, heads))
     if array.shape != (layers, heads):
