@@ -18,7 +18,7 @@ import pytest
 from use_folders import VOCABULARIES, make_folder
 
 import minipegasus
-from minipegasus import cli, summarize
+from minipegasus import cli, ops, summarize
 from minipegasus.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -50,7 +50,7 @@ def records(tmp_path: Path) -> Path:
 def start(*arguments: str, **options: Any) -> "subprocess.Popen[bytes]":
     """Start the command line as a process of its own."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    env = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    env = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "MINIPEGASUS_OPS": ops.config()["ops"]}
     return subprocess.Popen([sys.executable, "-m", "minipegasus", *arguments], env=env, **(pipes | options))
 
 
@@ -233,6 +233,33 @@ def test_progress_is_for_terminals_only(folder: Path, files: list[str]) -> None:
     assert "\rdocument 1: reading 1/2 layers" in shown
     assert shown.endswith(" \r")
     assert "\n" not in shown
+
+
+@pytest.mark.parametrize(
+    ("used", "terminal", "asked", "told"),
+    [
+        ("numpy", True, "", True),
+        ("numpy", True, "numpy", False),
+        ("numpy", False, "", False),
+        ("native", True, "", False),
+    ],
+)
+def test_missing_kernels_are_told_of_on_a_terminal(
+    used: str,
+    terminal: bool,
+    asked: str,
+    told: bool,
+    folder: Path,
+    files: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("MINIPEGASUS_OPS", asked)
+    monkeypatch.setattr("minipegasus.ops.config", lambda: {"ops": used})
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    assert main(["summarize", "--model", str(folder), files[0]]) == 0
+    line = "minipegasus: computing by NumPy alone, slower: see minipegasus config\n"
+    assert capsys.readouterr().err.startswith(line) == told
 
 
 @pytest.mark.parametrize(

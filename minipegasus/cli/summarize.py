@@ -2,6 +2,8 @@
 with --jsonl each line is one, and comes out with the summary added, in the same order.
 """
 
+import os
+import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -78,6 +80,7 @@ def run(args: Namespace) -> int:
     refuse_input_as_output(args.files, args.output)
     summarizer = Summarizer.from_pretrained(args.model, newline=args.newline)
     documents = Documents(args.files or ["-"], (args.field or "text") if args.jsonl else None)
+    _tell_of_missing_kernels()
     with Status() as status, documents.naming_problems(), open_results(args.output, args.jsonl, args.resume) as results:
         if args.resume:
             documents.skip(results.found)
@@ -87,6 +90,14 @@ def run(args: Namespace) -> int:
             status.clear()
             results.write(piece)
     return 0
+
+
+def _tell_of_missing_kernels() -> None:
+    """Say on a terminal why it takes so long: the package installs without a compiler, and without a word."""
+    from ..ops import config
+
+    if sys.stderr.isatty() and config()["ops"] == "numpy" and not os.environ.get("MINIPEGASUS_OPS"):
+        print("minipegasus: computing by NumPy alone, slower: see minipegasus config", file=sys.stderr)
 
 
 def _check(args: Namespace) -> None:
