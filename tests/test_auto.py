@@ -188,6 +188,22 @@ def test_another_family_is_worth_a_warning(tmp_path: Path) -> None:
         PegasusConfig.from_pretrained(tmp_path)
 
 
+@pytest.mark.parametrize("model_type", ["pegasus", "bigbird_pegasus", "pegasus_x"])
+def test_a_file_of_tied_weights_is_refused_where_the_configuration_unties_them(model_type: str, tmp_path: Path) -> None:
+    whole, bare = tmp_path / "whole", tmp_path / "bare"
+    AutoModelForSeq2SeqLM.from_config(AutoConfig.for_model(model_type, **SEQ2SEQ)).save_pretrained(whole)
+    with pytest.raises(CheckpointError, match=r"lm_head\.weight: expected it in the file.*tie_word_embeddings = false"):
+        AutoModelForSeq2SeqLM.from_pretrained(whole, tie_word_embeddings=False)
+    assert AutoModel.from_pretrained(whole, tie_word_embeddings=False).load_report.missing == []
+    AutoModel.from_pretrained(whole).save_pretrained(bare)
+    with pytest.warns(UserWarning, match=r"are new: lm_head\.weight"):
+        opened = AutoModelForSeq2SeqLM.from_pretrained(bare, tie_word_embeddings=False)
+    opened.save_pretrained(whole)
+    again = AutoModelForSeq2SeqLM.from_pretrained(whole)
+    assert again.config.tie_word_embeddings is False
+    assert again.load_report.missing == []
+
+
 def test_a_hub_cache_name_is_found_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     repository = tmp_path / "models--someone--tiny"
     (repository / "refs").mkdir(parents=True)

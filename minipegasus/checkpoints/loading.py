@@ -1,7 +1,7 @@
 """From a checkpoint's tensors to a class's weights: prefixes, aliases, what is missing and what is left over."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -97,10 +97,12 @@ def load_weights(
     model's are (``std``, ``seed``).
 
     Raises:
-        CheckpointError: shapes differ (all of them are named), unless ``ignore_mismatched_sizes``.
+        CheckpointError: shapes differ (all of them are named), unless ``ignore_mismatched_sizes``; or a file with the
+            body of a whole model lacks its vocabulary head, which is not tied.
     """
     matched = match(checkpoint, layout)
     report = matched.report
+    _refuse_lost_head(checkpoint, layout, matched)
     if report.mismatched and not ignore_mismatched_sizes:
         raise CheckpointError(listing(f"{checkpoint.folder}: tensors of another shape", report.mismatched))
     report.conflicting.extend(
@@ -114,6 +116,26 @@ def load_weights(
     weights = {name: arrays[stored] for name, stored in matched.found.items()}
     weights |= initial(matched.absent, checkpoint.dtype, std, seed)
     return {name: weights[name] for name in layout.weights}, report
+
+
+def _refuse_lost_head(checkpoint: Checkpoint, layout: Layout, matched: Match) -> None:
+    """Refuse a file whose matrices were written once, as tied, under a configuration that says that they are not.
+
+    The reference goes on with a random head. A bare model's file may be opened with a new one.
+    """
+    head = matched.absent.get("lm_head.weight")
+    if head is None or head.saved_as not in matched.report.missing or not _is_prefixed(checkpoint, layout):
+        return
+    if "decoder.embed_tokens.weight" in matched.found:
+        raise CheckpointError(
+            f"{checkpoint.folder}: {head.saved_as}: expected it in the file, as config.json says "
+            "tie_word_embeddings = false, found nothing (with true the head is the embedding matrix)"
+        )
+
+
+def _is_prefixed(names: Iterable[str], layout: Layout) -> bool:
+    """Whether the body is named as in a head class; the reference asks for no dot behind the prefix."""
+    return any(name.startswith(layout.base_prefix) for name in names)
 
 
 def _taken(checkpoint: Checkpoint, name: str) -> Array:
@@ -163,7 +185,7 @@ def _class_names(checkpoint: Checkpoint, layout: Layout) -> tuple[dict[str, str]
     for old, new in _OLD_NAMES:
         names = {old.sub(new, name): original for name, original in names.items()}
     prefix = layout.base_prefix
-    file_has = any(name.startswith(prefix) for name in names)
+    file_has = _is_prefixed(names, layout)
     if layout.has_prefix and not file_has:
         return {f"{prefix}.{name}": original for name, original in names.items()}, []
     if file_has and not layout.has_prefix:
