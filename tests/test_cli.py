@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from use_folders import VOCABULARIES, make_folder
+from use_folders import VOCABULARIES, make_folder, make_pair
 
 import minipegasus
 from minipegasus import cli, ops, summarize
@@ -397,6 +397,17 @@ def test_convert_writes_tied_tensors_once(folder: Path, tmp_path: Path, capsys: 
     save_checkpoint(source, tensors | {"lm_head.weight": other}, config)
     assert main(["convert", str(source), str(out)]) == 0
     assert "lm_head.weight" in set(open_checkpoint(out))
+
+
+@pytest.mark.parametrize("kind", ["bert_generation", "bert", "roberta"])
+def test_convert_takes_the_tokenizer_along(kind: str, tmp_path: Path) -> None:
+    if kind != "bert_generation":
+        pytest.importorskip("tokenizers")
+    old, new = make_pair(tmp_path / "old", kind), tmp_path / "new"
+    assert main(["convert", str(old), str(new)]) == 0
+    names = {path.name for path in (VOCABULARIES / kind).iterdir()}
+    assert names <= {path.name for path in new.iterdir()}
+    assert summarize(TEXTS[0], new, max_length=6) == summarize(TEXTS[0], old, max_length=6)
 
 
 def test_convert_refuses(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -26,6 +26,9 @@ GENERATION_CONFIG = "generation_config.json"
 #: Beside the configs, what belongs to a checkpoint and is no weight.
 COPIED_FILES = (
     "spiece.model",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
