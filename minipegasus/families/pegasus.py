@@ -23,7 +23,7 @@ class PegasusConfig(Seq2SeqConfig):
     >>> PegasusConfig(vocab_size=-1, d_model="wide")
     Traceback (most recent call last):
     minipegasus.errors.ConfigError: PegasusConfig: 2 problem(s)
-      - vocab_size: expected int in [1, 1.67772e+07], found -1
+      - vocab_size: expected int in [1, 16777216], found -1
       - d_model: expected int in [1, 65536], found 'wide'
     """
 
