@@ -1,15 +1,12 @@
-"""Numbers printed by transformers for models whose weights follow a formula: no file stands between it and us.
-
-For the t-th tensor name in ASCII order and its i-th element in C order, both from 0, the weight is the fraction of
-``sin(12.9898 (i + 1) + 78.233 (t + 1)) * 43758.5453`` minus one half; norms' weights are 1 plus a fifth of that.
-"""
+"""Numbers that transformers printed for BertGeneration and a pair with weights by formula."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+import weight_rule
+from weight_rule import assert_printed
 
 import minipegasus
 
@@ -26,24 +23,9 @@ MASK = np.array([[1] * 7, [1] * 4 + [0] * 3])
 
 
 def filled(model: Any, names: int, folder: Path) -> Any:
-    """Return the model with the formula's weights, read from a file of so many tensors."""
-    shapes = {name: array.shape for name, array in model.state_dict().items()}
-    assert len(shapes) == names
-    tensors = {}
-    for t, name in enumerate(sorted(shapes)):
-        u = np.sin(12.9898 * np.arange(1, np.prod(shapes[name]) + 1) + 78.233 * (t + 1)) * 43758.5453
-        v = u - np.floor(u) - 0.5
-        v = 1 + 0.2 * v if name.endswith("LayerNorm.weight") else v
-        tensors[name] = v.reshape(shapes[name]).astype(np.float32)
-    model.save_pretrained(folder)
-    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
-    return type(model).from_pretrained(folder)
-
-
-def assert_printed(found: np.ndarray, first: list[float], total: float, size: float) -> None:
-    np.testing.assert_allclose(found.reshape(-1)[:5], first, rtol=0, atol=5e-6)
-    exact = found.astype(np.float64)
-    np.testing.assert_allclose([exact.sum(), np.abs(exact).sum()], [total, size], rtol=0, atol=1e-3)
+    """Return the model with the formula's weights, which has so many tensors."""
+    assert len(model.state_dict()) == names
+    return weight_rule.filled(model, folder)
 
 
 def test_encoder(tmp_path: Path) -> None:
