@@ -8,6 +8,7 @@ import pytest
 
 import minipegasus
 from minipegasus import ops
+from minipegasus.ops import _numpy
 from parity.reference import assert_same, build, call, saved, torch, transformers
 
 pytestmark = pytest.mark.parity
@@ -93,12 +94,19 @@ def test_forward(class_name: str, seed: int, dtype: str, tmp_path: Path) -> None
         assert len(ours(**given, return_dict=False)) == len(expected.to_tuple())
 
 
+def test_frequencies_of_every_width() -> None:
+    for width in range(4, 2050, 2):
+        half = width // 2
+        exponent = torch.arange(half).float() * -(np.log(10000.0) / (half - 1))
+        assert np.array_equal(_numpy.sinusoid_frequencies(width), torch.exp(exponent).numpy()), width
+
+
 @pytest.mark.parametrize("start", [0, 7000, 15360])
-@pytest.mark.parametrize("width", [512, 768, 1024])
+@pytest.mark.parametrize("width", [34, 66, 256, 640, 1024, 1280])
 def test_positions_up_to_16384(width: int, start: int) -> None:
     table = transformers.models.pegasus_x.modeling_pegasus_x.PegasusXSinusoidalPositionalEmbedding(width)
     expected = table(torch.zeros(1, 1024, 1), past_key_values_length=start)[0].numpy()
-    assert np.abs(ops.sinusoid_rows(start, 1024, width) - expected).max() <= 2e-4
+    assert np.abs(ops.sinusoid_rows(start, 1024, width) - expected).max() <= 1.2e-7  # one unit below one
     exact = table(torch.zeros(1, 1024, 1, dtype=torch.float64), past_key_values_length=start)[0].numpy()
     # The angles' own rounding: 16384 radians hold 1e-12 or so.
     np.testing.assert_allclose(ops.sinusoid_rows(start, 1024, width, np.float64), exact, rtol=0, atol=1e-11)
