@@ -37,7 +37,11 @@ class AddedToken:
         return self.content
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields under the names that ``tokenizer_config.json`` uses."""
+        """Return the fields under the names that ``tokenizer_config.json`` uses.
+
+        >>> AddedToken("<n>", special=True).to_dict()["content"]
+        '<n>'
+        """
         return asdict(self)
 
 

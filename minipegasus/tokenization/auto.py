@@ -56,7 +56,17 @@ class AutoTokenizer:
         """Return the tokenizer of a folder, or of a model name that the hub's cache on this machine holds.
 
         ``settings`` are arguments of the class that is found; ``use_fast=False`` makes BERT's decoding that of the slow
-        tokenizer. Raises :class:`~minipegasus.errors.TokenizerError` where no class is found.
+        tokenizer.
+
+        Raises:
+            CheckpointError: there is no such folder.
+            TokenizerError: no known class, or files that are missing or damaged.
+            TypeError: settings that the class does not have.
+
+        >>> from minipegasus import AutoTokenizer, demo
+        >>> tokenizer = AutoTokenizer.from_pretrained(demo.folder(), model_max_length=128)
+        >>> type(tokenizer).__name__, tokenizer.model_max_length
+        ('PegasusTokenizer', 128)
         """
         found = _class_of(find_folder(pretrained_model_name_or_path, dict(settings)))
         if found is BertTokenizerFast and not settings.get("use_fast", True):

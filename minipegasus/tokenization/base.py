@@ -28,6 +28,11 @@ class PreTrainedTokenizer(Preparation):
     holds for batches; rows of unequal length are refused with ``return_tensors="np"``; inputs are never modified; what
     is wrong raises :class:`~minipegasus.errors.InputError` or :class:`~minipegasus.errors.TokenizerError` (both are
     ``ValueError``). Warnings go to the ``logging`` module.
+
+    >>> from minipegasus import AutoTokenizer, demo
+    >>> tokenizer = AutoTokenizer.from_pretrained(demo.folder())
+    >>> isinstance(tokenizer, PreTrainedTokenizer), tokenizer.padding_side, tokenizer.pad_token_id
+    (True, 'right', 0)
     """
 
     #: Argument of the constructor -> name of its file in a folder.
@@ -88,8 +93,20 @@ class PreTrainedTokenizer(Preparation):
         """Return the tokenizer of a folder, or of a model name that the hub's cache on this machine holds.
 
         Reads the vocabulary file and, where present, ``tokenizer_config.json``, ``special_tokens_map.json`` and
-        ``added_tokens.json``. ``settings`` are arguments of the constructor and replace what the files say. Raises
-        :class:`~minipegasus.errors.TokenizerError` for missing and damaged files. Nothing is ever downloaded.
+        ``added_tokens.json``. ``settings`` are arguments of the constructor and replace what the files say, and
+        ``revision`` (of a cached name) and ``subfolder``. Nothing is ever downloaded.
+
+        Raises:
+            CheckpointError: there is no such folder.
+            TokenizerError: files that are missing or damaged.
+            TypeError: settings that the class does not have.
+
+        >>> from minipegasus import PegasusTokenizer, demo
+        >>> PegasusTokenizer.from_pretrained(demo.folder(), padding_side="left").padding_side
+        'left'
+        >>> PegasusTokenizer.from_pretrained("golden/tokenizer/bert")
+        Traceback (most recent call last):
+        minipegasus.errors.TokenizerError: golden/tokenizer/bert: PegasusTokenizer expected spiece.model, found ...
         """
         arguments, other = read_settings(cls, pretrained_model_name_or_path, settings)
         tokenizer = cls(**arguments)
@@ -98,7 +115,12 @@ class PreTrainedTokenizer(Preparation):
 
     @classmethod
     def setting_names(cls) -> set[str]:
-        """Return the names of the constructor's keyword arguments."""
+        """Return the names of the constructor's keyword arguments.
+
+        >>> from minipegasus import PegasusTokenizer
+        >>> {"offset", "padding_side"} <= PegasusTokenizer.setting_names()
+        True
+        """
         parents = [parent for parent in cls.__mro__ if issubclass(parent, PreTrainedTokenizer)]
         found = [signature(parent.__init__).parameters.values() for parent in parents]
         named = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
@@ -106,7 +128,15 @@ class PreTrainedTokenizer(Preparation):
 
     @classmethod
     def find_vocabulary(cls, folder: Path) -> dict[str, Any]:
-        """Return the constructor's arguments that name the vocabulary files in ``folder``."""
+        """Return the constructor's arguments that name the vocabulary files in ``folder``.
+
+        Raises:
+            TokenizerError: one of the files is missing.
+
+        >>> from minipegasus import PegasusTokenizer, demo
+        >>> PegasusTokenizer.find_vocabulary(demo.folder())["vocab_file"].name
+        'spiece.model'
+        """
         missing = [name for name in cls.vocab_files_names.values() if not (folder / name).is_file()]
         if missing:
             found = ", ".join(sorted(path.name for path in folder.iterdir())[:20]) or "no file"
@@ -114,15 +144,42 @@ class PreTrainedTokenizer(Preparation):
         return {argument: folder / name for argument, name in cls.vocab_files_names.items()}
 
     def save_pretrained(self, save_directory: str | Path, filename_prefix: str | None = None) -> tuple[str, ...]:
-        """Write the files that :meth:`from_pretrained`, here and in transformers, reads; return their paths."""
+        """Write the files that :meth:`from_pretrained`, here and in transformers, reads; return their paths.
+
+        ``save_directory`` is made where it is missing; ``filename_prefix`` and a hyphen are put before the names.
+
+        Raises:
+            TokenizerError: ``save_directory`` is a file.
+
+        >>> import tempfile
+        >>> from minipegasus import PegasusTokenizer, demo
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> paths = PegasusTokenizer.from_pretrained(demo.folder()).save_pretrained(folder)
+        >>> sorted(Path(path).name for path in paths)
+        ['special_tokens_map.json', 'spiece.model', 'tokenizer_config.json']
+        """
         return write_settings(self, Path(save_directory), filename_prefix)
 
     def save_vocabulary(self, save_directory: str | Path, filename_prefix: str | None = None) -> tuple[str, ...]:
-        """Write the vocabulary file alone into the folder ``save_directory``; return its path in a tuple."""
+        """Write the vocabulary files alone into the folder ``save_directory``, which exists; return their paths.
+
+        ``filename_prefix`` and a hyphen are put before their names.
+
+        >>> import tempfile
+        >>> from minipegasus import PegasusTokenizer, demo
+        >>> path, = PegasusTokenizer.from_pretrained(demo.folder()).save_vocabulary(tempfile.mkdtemp(), "demo")
+        >>> Path(path).name
+        'demo-spiece.model'
+        """
         raise NotImplementedError
 
     def init_settings(self) -> dict[str, Any]:
-        """Return the constructor's arguments that differ between tokenizers of this class: what saving writes."""
+        """Return the constructor's arguments that differ between tokenizers of this class: what saving writes.
+
+        >>> from minipegasus import PegasusTokenizer, demo
+        >>> PegasusTokenizer.from_pretrained(demo.folder(), truncation_side="left").init_settings()["truncation_side"]
+        'left'
+        """
         settings: dict[str, Any] = {
             "model_max_length": self.model_max_length,
             "clean_up_tokenization_spaces": self.clean_up_tokenization_spaces,
@@ -190,11 +247,11 @@ class PreTrainedTokenizer(Preparation):
         Raises:
             InputError: an option or a text has the wrong type or value, or rows of unequal length are to be arrays.
 
-        >>> from minipegasus.tokenization import PegasusTokenizer
+        >>> from minipegasus import PegasusTokenizer
         >>> tokenizer = PegasusTokenizer.from_pretrained("golden/tokenizer/pegasus")
         >>> batch = tokenizer(["the man", "the man wrote"], padding=True, return_tensors="np")
-        >>> batch.input_ids.shape == batch.attention_mask.shape, batch.attention_mask[0].tolist()
-        (True, [1, 1, 1, 1, 0])
+        >>> batch.input_ids.shape, batch.input_ids.dtype.name, batch.attention_mask[0].tolist()
+        ((2, 5), 'int64', [1, 1, 1, 1, 0])
         >>> tokenizer.batch_decode(batch.input_ids, skip_special_tokens=True)
         ['the man', 'the man wrote']
         >>> [tokenizer.encode("the</s>man", split_special_tokens=safe).count(1) for safe in (False, True)]
@@ -246,18 +303,40 @@ class PreTrainedTokenizer(Preparation):
         return self._encode_batch(list(zip(text, pair, strict=True)), options)
 
     def encode(self, text: Text, text_pair: Text | None = None, **options: Any) -> Any:
-        """Return the ids alone of one text or pair; ``options`` are those of :meth:`__call__`.
+        """Return the ids alone of one text or pair: a list, or with ``return_tensors="np"`` int64 ``(1, length)``.
 
-        A list of strings is taken as tokens, a list of integers as ids.
+        A list of strings is taken as tokens, a list of integers as ids. ``options`` and errors are those of
+        :meth:`__call__`.
+
+        >>> from minipegasus import PegasusTokenizer, demo
+        >>> tokenizer = PegasusTokenizer.from_pretrained(demo.folder())
+        >>> ids = tokenizer.encode("a short text")
+        >>> ids[-1] == tokenizer.eos_token_id, len(tokenizer.encode("a short text", max_length=3, truncation=True))
+        (True, 3)
+        >>> tokenizer.encode("a short text", return_tensors="np").shape == (1, len(ids))
+        True
         """
         return self.encode_plus(text, text_pair, **options)["input_ids"]
 
     def encode_plus(self, text: Text, text_pair: Text | None = None, **options: Any) -> BatchEncoding:
-        """Encode one text, one list of tokens or one list of ids, or a pair of them; see :meth:`__call__`."""
+        """Encode one text, one list of tokens or one list of ids, or a pair of them; see :meth:`__call__`.
+
+        >>> from minipegasus import PegasusTokenizer, demo
+        >>> tokenizer = PegasusTokenizer.from_pretrained(demo.folder())
+        >>> tokenizer.encode_plus([200, 201, 202], max_length=3, truncation=True)
+        {'input_ids': [200, 201, 1], 'attention_mask': [1, 1, 1]}
+        """
         return self._encode_one(text, text_pair, EncodeOptions(**options))
 
     def batch_encode_plus(self, batch_text_or_text_pairs: Sequence[Any], **options: Any) -> BatchEncoding:
-        """Encode a list of texts (or of lists of tokens or ids in pairs), or of pairs of them; see :meth:`__call__`."""
+        """Encode a list of texts (or of lists of tokens or ids in pairs), or of pairs of them; see :meth:`__call__`.
+
+        >>> from minipegasus import PegasusTokenizer, demo
+        >>> tokenizer = PegasusTokenizer.from_pretrained(demo.folder())
+        >>> batch = tokenizer.batch_encode_plus([("a question", "its context"), ("another", "one")], padding=True)
+        >>> len(batch.input_ids[0]) == len(batch.input_ids[1])
+        True
+        """
         return self._encode_batch(batch_text_or_text_pairs, EncodeOptions(**options))
 
     def _encode_one(self, text: Any, pair: Any, options: EncodeOptions) -> BatchEncoding:
@@ -305,7 +384,15 @@ class PreTrainedTokenizer(Preparation):
 
     @contextmanager
     def as_target_tokenizer(self) -> Iterator[None]:
-        """Do nothing: texts for the decoder are encoded as the others. ``text_target`` of a call replaces this."""
+        """Do nothing: texts for the decoder are encoded as the others. ``text_target`` of a call replaces this.
+
+        >>> from minipegasus import PegasusTokenizer, demo
+        >>> tokenizer = PegasusTokenizer.from_pretrained(demo.folder())
+        >>> with tokenizer.as_target_tokenizer():
+        ...     labels = tokenizer("a summary").input_ids
+        >>> labels == tokenizer(text_target="a summary").input_ids
+        True
+        """
         yield
 
     def prepare_seq2seq_batch(
@@ -318,7 +405,16 @@ class PreTrainedTokenizer(Preparation):
         return_tensors: str | None = None,
         truncation: bool | str = True,
     ) -> BatchEncoding:
-        """Encode texts and their targets, which come back as ``labels``: a call, with a length for each."""
+        """Encode texts and their targets, which come back as ``labels``: a call, with a length for each.
+
+        ``max_length`` and ``max_target_length`` are lengths in tokens; errors are those of :meth:`__call__`.
+
+        >>> from minipegasus import PegasusTokenizer, demo
+        >>> tokenizer = PegasusTokenizer.from_pretrained(demo.folder())
+        >>> batch = tokenizer.prepare_seq2seq_batch(["a long text"], ["a text"], max_length=4, return_tensors="np")
+        >>> list(batch), batch.input_ids.dtype.name, batch.input_ids.shape
+        (['input_ids', 'attention_mask', 'labels'], 'int64', (1, 4))
+        """
         encoded = self(
             list(src_texts),
             max_length=max_length,

@@ -31,6 +31,17 @@ class BertTokenizer(PreTrainedTokenizer):
             else True, True and as ``do_lower_case``.
         unk_token, sep_token, pad_token, cls_token, mask_token: the special tokens.
         settings: what every tokenizer takes, see :class:`PreTrainedTokenizer`.
+
+    Raises:
+        TokenizerError: neither file is given, or one is missing or damaged.
+        BackendError: the extra is not installed.
+
+    >>> from minipegasus import BertTokenizer
+    >>> tokenizer = BertTokenizer.from_pretrained("golden/tokenizer/bert")
+    >>> tokenizer("The man", "wrote", return_tensors="np").token_type_ids
+    array([[0, 0, 0, 0, 0, 0, 1, 1]])
+    >>> tokenizer.decode(tokenizer.encode("The man wrote.", "He said"))
+    '[CLS] the man wrote. [SEP] he said [SEP]'
     """
 
     vocab_files_names = {"vocab_file": "vocab.txt"}  # noqa: RUF012
@@ -83,7 +94,11 @@ class BertTokenizer(PreTrainedTokenizer):
 
     @classmethod
     def find_vocabulary(cls, folder: Path) -> dict[str, Any]:
-        """Return the argument for ``vocab.txt``, or else for ``tokenizer.json``."""
+        """Return the argument for ``vocab.txt``, or else for ``tokenizer.json``.
+
+        Raises:
+            TokenizerError: there is neither.
+        """
         if not (folder / "vocab.txt").is_file() and (folder / FAST_FILE).is_file():
             return {"tokenizer_file": folder / FAST_FILE}
         return super().find_vocabulary(folder)
@@ -109,7 +124,12 @@ class BertTokenizer(PreTrainedTokenizer):
     def build_inputs_with_special_tokens(
         self, token_ids_0: list[int], token_ids_1: list[int] | None = None
     ) -> list[int]:
-        """Return ``[CLS] A [SEP]``, or ``[CLS] A [SEP] B [SEP]``."""
+        """Return ``[CLS] A [SEP]``, or ``[CLS] A [SEP] B [SEP]``.
+
+        >>> from minipegasus import BertTokenizer
+        >>> BertTokenizer.from_pretrained("golden/tokenizer/bert").build_inputs_with_special_tokens([7, 8], [9])
+        [2, 7, 8, 3, 9, 3]
+        """
         second = [] if token_ids_1 is None else [*token_ids_1, self.sep_token_id]
         return [self.cls_token_id, *token_ids_0, self.sep_token_id, *second]
 
@@ -119,14 +139,26 @@ class BertTokenizer(PreTrainedTokenizer):
         token_ids_1: list[int] | None = None,
         already_has_special_tokens: bool = False,
     ) -> list[int]:
-        """Return 1 for the ``[CLS]`` and ``[SEP]`` that are to be added, or for every special token that is there."""
+        """Return 1 for the ``[CLS]`` and ``[SEP]`` that are to be added, or for every special token that is there.
+
+        >>> from minipegasus import BertTokenizer
+        >>> BertTokenizer.from_pretrained("golden/tokenizer/bert").get_special_tokens_mask([7, 8], [9])
+        [1, 0, 0, 1, 0, 1]
+        """
         if already_has_special_tokens:
             return super().get_special_tokens_mask(token_ids_0, token_ids_1, True)
         second = [] if token_ids_1 is None else [0] * len(token_ids_1) + [1]
         return [1, *[0] * len(token_ids_0), 1, *second]
 
     def save_vocabulary(self, save_directory: str | Path, filename_prefix: str | None = None) -> tuple[str, ...]:
-        """Write ``vocab.txt`` into ``save_directory``; return its path in a tuple."""
+        """Write ``vocab.txt`` into ``save_directory``, which exists; return its path in a tuple.
+
+        >>> import tempfile
+        >>> from minipegasus import BertTokenizer
+        >>> path, = BertTokenizer.from_pretrained("golden/tokenizer/bert").save_vocabulary(tempfile.mkdtemp())
+        >>> Path(path).read_text(encoding="utf-8").split()[:3]
+        ['[PAD]', '[UNK]', '[CLS]']
+        """
         path = Path(save_directory) / (f"{filename_prefix}-vocab.txt" if filename_prefix else "vocab.txt")
         path.write_text("".join(f"{piece}\n" for piece in self._model.pieces), encoding="utf-8")
         return (str(path),)
@@ -140,6 +172,13 @@ class BertTokenizerFast(BertTokenizer):
     """:class:`BertTokenizer` that decodes as transformers' fast tokenizer; ``is_fast`` is False all the same.
 
     Punctuation that is a token of its own joins the word before it, whatever ``clean_up_tokenization_spaces`` says.
+
+    >>> from minipegasus import BertTokenizer, BertTokenizerFast
+    >>> for cls in (BertTokenizer, BertTokenizerFast):
+    ...     tokenizer = cls.from_pretrained("golden/tokenizer/bert", clean_up_tokenization_spaces=False)
+    ...     print(tokenizer.decode(tokenizer.encode("the man wrote."), skip_special_tokens=True))
+    the man wrote .
+    the man wrote.
     """
 
     def _join(self, pieces: list[str]) -> str:

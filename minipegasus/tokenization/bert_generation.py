@@ -19,8 +19,13 @@ class BertGenerationTokenizer(SentencePieceTokenizer):
         sp_model_kwargs: options of the SentencePiece library's processor, such as ``enable_sampling``.
         settings: what every tokenizer takes, see :class:`PreTrainedTokenizer`.
 
-    >>> from minipegasus.tokenization import BertGenerationTokenizer
+    Raises:
+        TokenizerError: a model file that is missing or damaged.
+
+    >>> from minipegasus import BertGenerationTokenizer
     >>> tokenizer = BertGenerationTokenizer("golden/tokenizer/bert_generation/spiece.model")
+    >>> tokenizer("the man", return_tensors="np").input_ids
+    array([[262, 261, 350, 364]])
     >>> tokenizer.decode(tokenizer.encode("<s>the man</s>"))
     '<s>the man</s>'
     """

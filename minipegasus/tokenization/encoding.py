@@ -20,6 +20,9 @@ _TRUNCATION |= {True: "longest_first", False: "do_not_truncate", None: "do_not_t
 class BatchEncoding(dict[str, Any]):
     """What a call returns: a dictionary of lists or arrays whose keys are attributes too.
 
+    Lists of ids, or with ``return_tensors="np"`` int64 arrays ``(batch, length)``. ``model(**encoded)`` takes it as it
+    is; a slice takes rows of every entry; a name that it has not is a KeyError, as an attribute an AttributeError.
+
     >>> encoded = BatchEncoding(input_ids=[[5, 1], [7, 1]], attention_mask=[[1, 1], [1, 1]])
     >>> encoded.input_ids, encoded[:1]
     ([[5, 1], [7, 1]], {'input_ids': [[5, 1]], 'attention_mask': [[1, 1]]})

@@ -29,11 +29,14 @@ class PegasusTokenizer(SentencePieceTokenizer):
         settings: what every tokenizer takes, see :class:`PreTrainedTokenizer`: ``bos_token`` and the other names,
             ``model_max_length``, ``padding_side``, ``split_special_tokens`` and so on.
 
-    >>> from minipegasus.tokenization import PegasusTokenizer
+    Raises:
+        TokenizerError: a model file that is missing or damaged, or tokens that contradict each other.
+
+    >>> from minipegasus import PegasusTokenizer
     >>> tokenizer = PegasusTokenizer("golden/tokenizer/pegasus/spiece.model")
     >>> tokenizer("the man", return_tensors="np").input_ids
-    array([[...  1]])
-    >>> tokenizer.decode(tokenizer.encode("the man"), skip_special_tokens=True)
+    array([[108, 427, 117,   1]])
+    >>> tokenizer.decode([108, 427, 117, 1], skip_special_tokens=True)
     'the man'
     """
 
@@ -85,7 +88,15 @@ class PegasusTokenizer(SentencePieceTokenizer):
         clean_up_tokenization_spaces: bool | None = None,
         spaces_between_special_tokens: bool = True,
     ) -> str:
-        """Return the text of an id or a sequence of ids, with newlines for :attr:`newline` where it is set."""
+        """Return the text of an id or a sequence of ids, with newlines for :attr:`newline` where it is set.
+
+        Arguments and errors are those of :meth:`Vocabulary.decode`.
+
+        >>> from minipegasus import PegasusTokenizer
+        >>> tokenizer = PegasusTokenizer("golden/tokenizer/pegasus/spiece.model", newline="<n>")
+        >>> tokenizer.decode(tokenizer.encode("the man\\nwrote"), skip_special_tokens=True)
+        'the man\\nwrote'
+        """
         text = super().decode(
             token_ids, skip_special_tokens, clean_up_tokenization_spaces, spaces_between_special_tokens
         )
@@ -94,7 +105,12 @@ class PegasusTokenizer(SentencePieceTokenizer):
     def build_inputs_with_special_tokens(
         self, token_ids_0: list[int], token_ids_1: list[int] | None = None
     ) -> list[int]:
-        """Return ``A </s>`` for one text, ``A B </s>`` for a pair."""
+        """Return ``A </s>`` for one text, ``A B </s>`` for a pair.
+
+        >>> from minipegasus import PegasusTokenizer, demo
+        >>> PegasusTokenizer.from_pretrained(demo.folder()).build_inputs_with_special_tokens([200, 201], [202])
+        [200, 201, 202, 1]
+        """
         return [*token_ids_0, *(token_ids_1 or ()), self.eos_token_id]
 
     def get_special_tokens_mask(
@@ -103,7 +119,15 @@ class PegasusTokenizer(SentencePieceTokenizer):
         token_ids_1: list[int] | None = None,
         already_has_special_tokens: bool = False,
     ) -> list[int]:
-        """Return 1 for every special token but the unknown one, and 1 for the ``</s>`` that is to be added."""
+        """Return 1 for every special token but the unknown one, and 1 for the ``</s>`` that is to be added.
+
+        >>> from minipegasus import PegasusTokenizer, demo
+        >>> tokenizer = PegasusTokenizer.from_pretrained(demo.folder())
+        >>> tokenizer.get_special_tokens_mask([200, 201])
+        [0, 0, 1]
+        >>> tokenizer.get_special_tokens_mask([200, 1, 0], already_has_special_tokens=True)
+        [0, 1, 1]
+        """
         special = set(self.all_special_ids) - {self.unk_token_id}
         if already_has_special_tokens:
             return [int(index in special) for index in token_ids_0]
@@ -123,6 +147,10 @@ class PegasusTokenizerFast(PegasusTokenizer):
     """:class:`PegasusTokenizer` under the name of transformers' fast tokenizer; ``is_fast`` is False all the same.
 
     There are no offsets, and the texts on which transformers' two tokenizers differ give the slow one's results.
+
+    >>> from minipegasus import PegasusTokenizerFast, demo
+    >>> PegasusTokenizerFast.from_pretrained(demo.folder()).is_fast
+    False
     """
 
 

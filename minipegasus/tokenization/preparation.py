@@ -32,13 +32,24 @@ class Preparation(Vocabulary):
     def build_inputs_with_special_tokens(
         self, token_ids_0: list[int], token_ids_1: list[int] | None = None
     ) -> list[int]:
-        """Return the ids of one text or of a pair with the model's special tokens; here none are added."""
+        """Return the ids of one text or of a pair with the model's special tokens; here none are added.
+
+        >>> from minipegasus import BertGenerationTokenizer
+        >>> tokenizer = BertGenerationTokenizer.from_pretrained("golden/tokenizer/bert_generation")
+        >>> tokenizer.build_inputs_with_special_tokens([7, 8], [9])
+        [7, 8, 9]
+        """
         return token_ids_0 + (token_ids_1 or [])
 
     def create_token_type_ids_from_sequences(
         self, token_ids_0: list[int], token_ids_1: list[int] | None = None
     ) -> list[int]:
-        """Return 0 for every token of the first text, 1 for the second, with those of ``cls`` and ``sep`` tokens."""
+        """Return 0 for every token of the first text, 1 for the second, with those of ``cls`` and ``sep`` tokens.
+
+        >>> from minipegasus import BertTokenizer
+        >>> BertTokenizer.from_pretrained("golden/tokenizer/bert").create_token_type_ids_from_sequences([7, 8], [9])
+        [0, 0, 0, 0, 1, 1]
+        """
         cls, sep = self.cls_token is not None, self.sep_token is not None
         second = [] if token_ids_1 is None else [1] * (len(token_ids_1) + sep)
         return [0] * (cls + len(token_ids_0) + sep) + second
@@ -52,6 +63,14 @@ class Preparation(Vocabulary):
         """Return 1 for every special token and 0 for the others.
 
         The ids are a text's, or a pair's, before special tokens are added, unless ``already_has_special_tokens``.
+
+        Raises:
+            InputError: ``token_ids_1`` beside ``already_has_special_tokens``.
+
+        >>> from minipegasus import BertGenerationTokenizer
+        >>> tokenizer = BertGenerationTokenizer.from_pretrained("golden/tokenizer/bert_generation")
+        >>> tokenizer.get_special_tokens_mask([tokenizer.bos_token_id, 300], already_has_special_tokens=True)
+        [1, 0]
         """
         if not already_has_special_tokens:
             return [0] * (len(token_ids_0) + len(token_ids_1 or []))
@@ -61,7 +80,13 @@ class Preparation(Vocabulary):
         return [int(index in special) for index in token_ids_0]
 
     def num_special_tokens_to_add(self, pair: bool = False) -> int:
-        """Return how many special tokens a text, or a pair, gets."""
+        """Return how many special tokens a text, or a pair, gets.
+
+        >>> from minipegasus import PegasusTokenizer, demo
+        >>> tokenizer = PegasusTokenizer.from_pretrained(demo.folder())
+        >>> tokenizer.num_special_tokens_to_add()
+        1
+        """
         return len(self.build_inputs_with_special_tokens([], [] if pair else None))
 
     @property
@@ -83,7 +108,13 @@ class Preparation(Vocabulary):
         prepend_batch_axis: bool = False,
         **options: Any,
     ) -> BatchEncoding:
-        """Truncate, complete with special tokens and pad the ids of one text or pair; see :meth:`__call__`."""
+        """Truncate, complete with special tokens and pad the ids of one text or pair; see :meth:`__call__`.
+
+        >>> from minipegasus import PegasusTokenizer, demo
+        >>> tokenizer = PegasusTokenizer.from_pretrained(demo.folder())
+        >>> tokenizer.prepare_for_model([200, 201], padding="max_length", max_length=5)
+        {'input_ids': [200, 201, 1, 0, 0], 'attention_mask': [1, 1, 1, 0, 0]}
+        """
         return self._finish(ids, pair_ids, self._resolved(EncodeOptions(**options)), prepend_batch_axis)
 
     def _resolved(self, options: EncodeOptions) -> EncodeOptions:
@@ -173,6 +204,11 @@ class Preparation(Vocabulary):
         """Return the ids, the pair's ids and what overflowed after removing tokens; see ``truncation`` in a call.
 
         A sequence that is too short for its share stays as it is, with a logged error.
+
+        >>> from minipegasus import PegasusTokenizer, demo
+        >>> tokenizer = PegasusTokenizer.from_pretrained(demo.folder())
+        >>> tokenizer.truncate_sequences([200, 201, 202, 203], num_tokens_to_remove=2, stride=1)
+        ([200, 201], None, [201, 202, 203])
         """
         if num_tokens_to_remove <= 0 or truncation_strategy == "do_not_truncate":
             return ids, pair_ids, []
@@ -203,6 +239,16 @@ class Preparation(Vocabulary):
 
         Pads ``input_ids``, ``attention_mask``, ``token_type_ids`` and ``special_tokens_mask``; arrays in, arrays out.
         The arguments are those of :meth:`__call__`.
+
+        Raises:
+            InputError: rows without ``input_ids``, entries of unequal length, or no ``pad_token``.
+
+        >>> from minipegasus import PegasusTokenizer, demo
+        >>> tokenizer = PegasusTokenizer.from_pretrained(demo.folder())
+        >>> rows = [tokenizer.encode_plus([200, 1]), tokenizer.encode_plus([200, 201, 202, 1])]
+        >>> tokenizer.pad(rows, return_tensors="np").attention_mask
+        array([[1, 1, 1, 0, 0],
+               [1, 1, 1, 1, 1]])
         """
         columns, had_arrays = _columns(encoded_inputs)
         options = EncodeOptions(

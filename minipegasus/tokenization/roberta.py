@@ -25,6 +25,17 @@ class RobertaTokenizer(PreTrainedTokenizer):
         bos_token, eos_token, sep_token, cls_token, unk_token, pad_token, mask_token: the special tokens; the mask
             swallows the space before it.
         settings: what every tokenizer takes, see :class:`PreTrainedTokenizer`.
+
+    Raises:
+        TokenizerError: neither kind of file is given, or one is missing or damaged.
+        BackendError: the extra is not installed.
+
+    >>> from minipegasus import RobertaTokenizer
+    >>> tokenizer = RobertaTokenizer.from_pretrained("golden/tokenizer/roberta")
+    >>> tokenizer("the man", return_tensors="np").input_ids
+    array([[  0,  88, 262, 279, 316,   2]])
+    >>> tokenizer.decode(tokenizer.encode("the man", " wrote"))
+    '<s>the man</s></s> wrote</s>'
     """
 
     vocab_files_names = {"vocab_file": "vocab.json", "merges_file": "merges.txt"}  # noqa: RUF012
@@ -71,7 +82,11 @@ class RobertaTokenizer(PreTrainedTokenizer):
 
     @classmethod
     def find_vocabulary(cls, folder: Path) -> dict[str, Any]:
-        """Return the arguments for ``vocab.json`` and ``merges.txt``, or else for ``tokenizer.json``."""
+        """Return the arguments for ``vocab.json`` and ``merges.txt``, or else for ``tokenizer.json``.
+
+        Raises:
+            TokenizerError: there are neither.
+        """
         complete = all((folder / name).is_file() for name in cls.vocab_files_names.values())
         if not complete and (folder / FAST_FILE).is_file():
             return {"tokenizer_file": folder / FAST_FILE}
@@ -90,7 +105,12 @@ class RobertaTokenizer(PreTrainedTokenizer):
     def build_inputs_with_special_tokens(
         self, token_ids_0: list[int], token_ids_1: list[int] | None = None
     ) -> list[int]:
-        """Return ``<s> A </s>``, or ``<s> A </s></s> B </s>``."""
+        """Return ``<s> A </s>``, or ``<s> A </s></s> B </s>``.
+
+        >>> from minipegasus import RobertaTokenizer
+        >>> RobertaTokenizer.from_pretrained("golden/tokenizer/roberta").build_inputs_with_special_tokens([7, 8], [9])
+        [0, 7, 8, 2, 2, 9, 2]
+        """
         sep = self.sep_token_id
         second = [] if token_ids_1 is None else [sep, *token_ids_1, sep]
         return [self.cls_token_id, *token_ids_0, sep, *second]
@@ -98,7 +118,13 @@ class RobertaTokenizer(PreTrainedTokenizer):
     def create_token_type_ids_from_sequences(
         self, token_ids_0: list[int], token_ids_1: list[int] | None = None
     ) -> list[int]:
-        """Return zeros: RoBERTa has one type."""
+        """Return zeros: RoBERTa has one type.
+
+        >>> from minipegasus import RobertaTokenizer
+        >>> tokenizer = RobertaTokenizer.from_pretrained("golden/tokenizer/roberta")
+        >>> tokenizer.create_token_type_ids_from_sequences([7, 8], [9])
+        [0, 0, 0, 0, 0, 0, 0]
+        """
         return [0] * len(self.build_inputs_with_special_tokens(token_ids_0, token_ids_1))
 
     def get_special_tokens_mask(
@@ -107,14 +133,26 @@ class RobertaTokenizer(PreTrainedTokenizer):
         token_ids_1: list[int] | None = None,
         already_has_special_tokens: bool = False,
     ) -> list[int]:
-        """Return 1 for the ``<s>`` and ``</s>`` that are to be added, or for every special token that is there."""
+        """Return 1 for the ``<s>`` and ``</s>`` that are to be added, or for every special token that is there.
+
+        >>> from minipegasus import RobertaTokenizer
+        >>> RobertaTokenizer.from_pretrained("golden/tokenizer/roberta").get_special_tokens_mask([7, 8], [9])
+        [1, 0, 0, 1, 1, 0, 1]
+        """
         if already_has_special_tokens:
             return super().get_special_tokens_mask(token_ids_0, token_ids_1, True)
         second = [] if token_ids_1 is None else [1, *[0] * len(token_ids_1), 1]
         return [1, *[0] * len(token_ids_0), 1, *second]
 
     def save_vocabulary(self, save_directory: str | Path, filename_prefix: str | None = None) -> tuple[str, ...]:
-        """Write ``vocab.json`` and ``merges.txt`` into ``save_directory``; return their paths."""
+        """Write ``vocab.json`` and ``merges.txt`` into ``save_directory``, which exists; return their paths.
+
+        >>> import tempfile
+        >>> from minipegasus import RobertaTokenizer
+        >>> paths = RobertaTokenizer.from_pretrained("golden/tokenizer/roberta").save_vocabulary(tempfile.mkdtemp())
+        >>> [Path(path).name for path in paths]
+        ['vocab.json', 'merges.txt']
+        """
         stem = f"{filename_prefix}-" if filename_prefix else ""
         vocab, merges = (Path(save_directory) / f"{stem}{name}" for name in self.vocab_files_names.values())
         write_json(vocab, dict(self._model.ids))
@@ -128,7 +166,12 @@ class RobertaTokenizer(PreTrainedTokenizer):
 
 
 class RobertaTokenizerFast(RobertaTokenizer):
-    """:class:`RobertaTokenizer` under the name of transformers' fast tokenizer; ``is_fast`` is False all the same."""
+    """:class:`RobertaTokenizer` under the name of transformers' fast tokenizer; ``is_fast`` is False all the same.
+
+    >>> from minipegasus import RobertaTokenizerFast
+    >>> RobertaTokenizerFast.from_pretrained("golden/tokenizer/roberta").is_fast
+    False
+    """
 
 
 def _flagged(token: Token) -> Token:

@@ -55,7 +55,13 @@ class SentencePieceTokenizer(PreTrainedTokenizer):
         super().__init__(self._spiece, **settings)
 
     def convert_tokens_to_string(self, tokens: Any) -> str:
-        """Return the text of ``tokens``: runs of pieces decoded, special tokens as they are, stripped at both ends."""
+        """Return the text of ``tokens``: runs of pieces decoded, special tokens as they are, stripped at both ends.
+
+        >>> from minipegasus import PegasusTokenizer
+        >>> tokenizer = PegasusTokenizer.from_pretrained("golden/tokenizer/pegasus")
+        >>> tokenizer.convert_tokens_to_string(["▁the", "▁ma", "n", "</s>"])
+        'the man</s>'
+        """
         special = set(self.all_special_tokens)
         text = ""
         run: list[str] = []
@@ -68,7 +74,17 @@ class SentencePieceTokenizer(PreTrainedTokenizer):
         return (text + self._spiece.decode(run)).strip()
 
     def save_vocabulary(self, save_directory: str | Path, filename_prefix: str | None = None) -> tuple[str, ...]:
-        """Write the model file, byte for byte as it was read, into ``save_directory``; return its path in a tuple."""
+        """Write the model file, byte for byte as it was read, into ``save_directory``; return its path in a tuple.
+
+        Raises:
+            TokenizerError: ``save_directory`` is no folder.
+
+        >>> import tempfile
+        >>> from minipegasus import PegasusTokenizer, demo
+        >>> path, = PegasusTokenizer.from_pretrained(demo.folder()).save_vocabulary(tempfile.mkdtemp(), "my")
+        >>> Path(path).name, Path(path).read_bytes() == (demo.folder() / "spiece.model").read_bytes()
+        ('my-spiece.model', True)
+        """
         if not Path(save_directory).is_dir():
             raise TokenizerError(f"{save_directory}: expected a folder to save into, found none")
         name = self.vocab_files_names["vocab_file"]

@@ -71,7 +71,13 @@ class Vocabulary(SpecialTokens):
         return False
 
     def get_vocab(self) -> dict[str, int]:
-        """Return the id of every token, pieces and added tokens."""
+        """Return the id of every token, pieces and added tokens.
+
+        >>> from minipegasus import PegasusTokenizer
+        >>> tokenizer = PegasusTokenizer.from_pretrained("golden/tokenizer/pegasus")
+        >>> len(tokenizer.get_vocab()) == len(tokenizer), tokenizer.get_vocab()["</s>"]
+        (True, 1)
+        """
         names = [""] * self.offset + list(self._model.pieces)
         for index, token in self._added_decoder.items():
             if index < len(names):
@@ -89,7 +95,13 @@ class Vocabulary(SpecialTokens):
         return {token.content: index for index, token in self.added_tokens_decoder.items()}
 
     def get_added_vocab(self) -> dict[str, int]:
-        """Return the ids of the added tokens."""
+        """Return the ids of the added tokens.
+
+        >>> from minipegasus import PegasusTokenizer
+        >>> tokenizer = PegasusTokenizer.from_pretrained("golden/tokenizer/pegasus")
+        >>> tokenizer.get_added_vocab()["<mask_1>"]
+        2
+        """
         return dict(self._added_encoder)
 
     # -- adding
@@ -97,7 +109,16 @@ class Vocabulary(SpecialTokens):
     def add_tokens(self, new_tokens: Token | Sequence[Token], special_tokens: bool = False) -> int:
         """Add tokens that are never split; return how many were new to the vocabulary (they get the next ids).
 
-        A token that is a piece already keeps its id and is from now on never split.
+        A token that is a piece already keeps its id and is from now on never split. With ``special_tokens`` they are
+        special too. A model's embedding matrix does not grow with it.
+
+        Raises:
+            InputError: a token that is no string or :class:`AddedToken`.
+
+        >>> from minipegasus import PegasusTokenizer
+        >>> tokenizer = PegasusTokenizer.from_pretrained("golden/tokenizer/pegasus")
+        >>> tokenizer.add_tokens(["<speaker>", "the"]), tokenizer.tokenize("<speaker>the man")
+        (2, ['<speaker>', 'the', '▁ma', 'n'])
         """
         if isinstance(new_tokens, (str, AddedToken)):
             new_tokens = [new_tokens] if new_tokens else []
@@ -112,6 +133,14 @@ class Vocabulary(SpecialTokens):
 
         ``special_tokens_dict`` maps ``"pad_token"`` and so on to a token and ``"additional_special_tokens"`` to a
         list, which replaces the present one (whose tokens stay in the vocabulary, no longer special) or extends it.
+
+        Raises:
+            InputError: a name or value of another kind.
+
+        >>> from minipegasus import PegasusTokenizer
+        >>> tokenizer = PegasusTokenizer.from_pretrained("golden/tokenizer/pegasus")
+        >>> tokenizer.add_special_tokens({"bos_token": "<s>"}), tokenizer.bos_token
+        (1, '<s>')
         """
         added: list[Token] = []
         for name, value in special_tokens_dict.items():
@@ -166,6 +195,14 @@ class Vocabulary(SpecialTokens):
         """Return the tokens of ``text`` as strings: added tokens as they stand in it, and the pieces between them.
 
         ``split_special_tokens`` (by default the tokenizer's own setting) makes special strings in the text plain text.
+
+        Raises:
+            InputError: ``text`` is no string, or holds a lone surrogate.
+
+        >>> from minipegasus import PegasusTokenizer
+        >>> tokenizer = PegasusTokenizer.from_pretrained("golden/tokenizer/pegasus")
+        >>> tokenizer.tokenize("the man</s>")
+        ['▁the', '▁ma', 'n', '</s>']
         """
         if not isinstance(text, str):
             raise InputError(f"text: expected a string, found {text!r:.80}")
@@ -250,7 +287,16 @@ class Vocabulary(SpecialTokens):
     @overload
     def convert_tokens_to_ids(self, tokens: Iterable[str]) -> list[int]: ...
     def convert_tokens_to_ids(self, tokens: str | Iterable[str]) -> int | list[int]:
-        """Return the id of one token, or the ids of several. What is no token has the id of ``unk_token``."""
+        """Return the id of one token, or the ids of several. What is no token has the id of ``unk_token``.
+
+        Raises:
+            TokenizerError: it is no token and there is no ``unk_token``.
+
+        >>> from minipegasus import PegasusTokenizer
+        >>> tokenizer = PegasusTokenizer.from_pretrained("golden/tokenizer/pegasus")
+        >>> tokenizer.convert_tokens_to_ids(["▁the", "</s>", "no token"]), tokenizer.unk_token_id
+        ([108, 1, 105], 105)
+        """
         if isinstance(tokens, str):
             return self._token_to_id(tokens)
         return [self._token_to_id(token) for token in tokens]
@@ -262,7 +308,14 @@ class Vocabulary(SpecialTokens):
     def convert_ids_to_tokens(self, ids: int | Iterable[int], skip_special_tokens: bool = False) -> str | list[str]:
         """Return the token of one id, or the tokens of several, without the special ones if they are to be skipped.
 
-        Raises :class:`~minipegasus.errors.TokenizerError` for an id that no token has.
+        Raises:
+            TokenizerError: an id that no token has.
+            InputError: an id that is no integer.
+
+        >>> from minipegasus import PegasusTokenizer
+        >>> tokenizer = PegasusTokenizer.from_pretrained("golden/tokenizer/pegasus")
+        >>> tokenizer.convert_ids_to_tokens([108, 427, 117, 1], skip_special_tokens=True)
+        ['▁the', '▁ma', 'n']
         """
         if not isinstance(ids, Iterable):
             return self._id_to_token(ids)
@@ -272,7 +325,12 @@ class Vocabulary(SpecialTokens):
     # -- back to text
 
     def convert_tokens_to_string(self, tokens: Iterable[str]) -> str:
-        """Return the text of ``tokens``."""
+        """Return the text of ``tokens``.
+
+        >>> from minipegasus import BertTokenizer
+        >>> BertTokenizer.from_pretrained("golden/tokenizer/bert").convert_tokens_to_string(["m", "##a", "##n"])
+        'man'
+        """
         return self._model.decode(list(tokens))
 
     def decode(
@@ -282,11 +340,20 @@ class Vocabulary(SpecialTokens):
         clean_up_tokenization_spaces: bool | None = None,
         spaces_between_special_tokens: bool = True,
     ) -> str:
-        """Return the text of an id or a sequence of ids.
+        """Return the text of an id or a sequence of ids: a list, or an integer array of one axis.
 
         ``skip_special_tokens`` leaves all special tokens out, the unknown one too; ``clean_up_tokenization_spaces`` (by
         default the tokenizer's own setting) drops the spaces before punctuation and English contractions;
         ``spaces_between_special_tokens`` sets tokens apart that were added to the vocabulary.
+
+        Raises:
+            TokenizerError: an id that no token has.
+            InputError: an id that is no integer.
+
+        >>> from minipegasus import PegasusTokenizer
+        >>> tokenizer = PegasusTokenizer.from_pretrained("golden/tokenizer/pegasus")
+        >>> tokenizer.decode([108, 427, 117, 1]), tokenizer.decode([108, 427, 117, 1], skip_special_tokens=True)
+        ('the man</s>', 'the man')
         """
         ids = token_ids.tolist() if hasattr(token_ids, "tolist") else token_ids
         tokens = self.convert_ids_to_tokens(ids if isinstance(ids, Iterable) else [ids], skip_special_tokens)
@@ -321,7 +388,15 @@ class Vocabulary(SpecialTokens):
         clean_up_tokenization_spaces: bool | None = None,
         spaces_between_special_tokens: bool = True,
     ) -> list[str]:
-        """Return the text of every row of ``sequences``: :meth:`decode`, row by row."""
+        """Return the text of every row of ``sequences``: :meth:`decode`, row by row.
+
+        ``sequences`` is what ``generate`` returns, integers ``(batch, length)``, or a list of such rows of any length.
+
+        >>> from minipegasus import PegasusTokenizer
+        >>> tokenizer = PegasusTokenizer.from_pretrained("golden/tokenizer/pegasus")
+        >>> tokenizer.batch_decode([[0, 108, 427, 117, 1], [0, 193, 1, 0, 0]], skip_special_tokens=True)
+        ['the man', 'wrote']
+        """
         return [
             self.decode(row, skip_special_tokens, clean_up_tokenization_spaces, spaces_between_special_tokens)
             for row in sequences
