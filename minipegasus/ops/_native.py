@@ -237,3 +237,7 @@ def _room_for_probs(pattern: "Pattern", b: int, h: int) -> tuple[FloatArray, Int
     shapes: list[Any] = list(zip(starts, sizes, lengths, listed[0], strict=False))
     views = [flat[start : start + size].reshape(b, h, tq, nk) for start, size, tq, nk in shapes]
     return flat, starts[:-1], views
+
+
+for _name in __all__:  # one text for both twins
+    globals()[_name].__doc__ = getattr(_numpy, _name).__doc__

@@ -1,7 +1,11 @@
 """The definition of every operation: a few lines of NumPy each, for any float dtype.
 
 ``dtype="float64"`` runs these alone; they are also the fallback where nothing could be compiled. The native twins
-take the same parameters with the same defaults and are judged by these.
+take the same parameters with the same defaults and are judged by these. Their docstrings are these, and so the
+examples run on both.
+
+Every result has the dtype of its floating-point input. Nothing is changed in place. Arrays whose shapes do not fit
+each other raise ValueError.
 """
 
 from collections.abc import Callable, Iterator
@@ -46,7 +50,9 @@ _SQRT_HALF = 0.7071067811865476
 
 
 def widen(table: Array) -> FloatArray:
-    """Float16, or bfloat16 whose bits are kept as uint16, as float32: exact. Other dtypes stay as they are.
+    """Float16, or bfloat16 whose bits are kept as uint16, as float32 of the same shape: exact.
+
+    Other dtypes stay as they are, without a copy.
 
     >>> widen(np.array([0x3F80, 0xC000], np.uint16)).tolist()
     [1.0, -2.0]
@@ -59,10 +65,15 @@ def widen(table: Array) -> FloatArray:
 def linear(x: FloatArray, weight: Array, bias: FloatArray | None = None, activation: str = "linear") -> FloatArray:
     """``activate(x @ weight.T + bias)``: x ``[..., k]``, weight ``[n, k]`` as checkpoints store it, bias ``[n]``.
 
-    The weight may be in half precision (:func:`widen`).
+    The weight may be in half precision (:func:`widen`). Returns ``[..., n]`` in the dtype of x.
 
-    >>> linear(np.ones((1, 2)), np.array([[1.0, 2.0]]), np.array([0.5])).tolist()
-    [[3.5]]
+    Raises:
+        KeyError: there is no such activation.
+
+    >>> x = np.array([[1.0, -2.0]], np.float32)
+    >>> weight, bias = np.array([[1, 2], [3, 1]], np.float32), np.array([0.5, 0.5], np.float32)
+    >>> linear(x, weight, bias).tolist(), linear(x, weight, bias, "relu").tolist()
+    ([[-2.5, 1.5]], [[0.0, 1.5]])
     """
     y = x @ widen(weight).T.astype(x.dtype, copy=False)
     return activate(y if bias is None else y + bias, activation)
@@ -73,7 +84,12 @@ def layer_norm(
 ) -> FloatArray:
     """Normalise ``x`` (plus ``residual``, where given) over its last axis with the biased variance.
 
-    Source: Ba, Kiros and Hinton 2016; ``eps`` is added to the variance.
+    x ``[..., m]``, weight and bias ``[m]``, residual broadcast to x; returns ``[..., m]`` in the dtype of x. ``eps`` is
+    added to the variance. Source: Ba, Kiros and Hinton 2016.
+
+    >>> x, one = np.array([[1.0, 2.0, 3.0]], np.float32), np.ones(3, np.float32)
+    >>> print(layer_norm(x, one, 0 * one, 1e-5).round(2))
+    [[-1.22  0.    1.22]]
     """
     if residual is not None:
         x = x + residual
@@ -84,14 +100,24 @@ def layer_norm(
 
 
 def softmax(x: FloatArray) -> FloatArray:
-    """Softmax over the last axis, in two passes: maximum, then exponentials and their sum."""
+    """Softmax over the last axis, in two passes: maximum, then exponentials and their sum.
+
+    Any shape, which the result has too; rows sum to 1 but for rounding.
+
+    >>> softmax(np.array([[1.0, 1.0], [1e4, -1e4]], np.float32)).tolist()
+    [[0.5, 0.5], [1.0, 0.0]]
+    """
     e = np.exp(x - x.max(-1, keepdims=True))
     probs: FloatArray = e / e.sum(-1, keepdims=True)
     return probs
 
 
 def log_softmax(x: FloatArray) -> FloatArray:
-    """Logarithm of :func:`softmax`, without the overflow of taking it afterwards."""
+    """Logarithm of :func:`softmax`, without the underflow of taking it afterwards; any shape, which the result has too.
+
+    >>> log_softmax(np.array([0.0, 1000.0], np.float32)).tolist()
+    [-1000.0, 0.0]
+    """
     shifted: FloatArray = x - x.max(-1, keepdims=True)
     logs: FloatArray = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
     return logs
@@ -154,18 +180,26 @@ ACTIVATIONS: tuple[str, ...] = tuple(_ACTIVATIONS)
 
 
 def activate(x: FloatArray, name: str) -> FloatArray:
-    """Apply the activation function ``name`` (the reference's names) to every element.
+    """Apply the activation function ``name``, one of :data:`ACTIVATIONS` (the reference's), to every element.
 
-    >>> activate(np.array([-1.0, 2.0]), "relu").tolist()
+    Raises:
+        KeyError: there is no such activation.
+
+    >>> activate(np.array([-1.0, 2.0], np.float32), "relu").tolist()
     [0.0, 2.0]
     """
     return _ACTIVATIONS[name](x)
 
 
 def embed(ids: IntArray, table: FloatArray, scale: float = 1.0) -> FloatArray:
-    """``table[ids] * scale``: ids of any shape, table ``[v, m]``, maybe in half precision (:func:`widen`).
+    """``table[ids] * scale``: ids of any shape ``[...]``, table ``[v, m]``, maybe in half precision (:func:`widen`).
 
-    >>> embed(np.array([1, 0]), np.array([[1.0, 2.0], [3.0, 4.0]]), 2.0).tolist()
+    Returns ``[..., m]``, float32 for a table in half precision.
+
+    Raises:
+        IndexError: an id that the table does not have.
+
+    >>> embed(np.array([1, 0]), np.array([[1, 2], [3, 4]], np.float32), 2.0).tolist()
     [[6.0, 8.0], [2.0, 4.0]]
     """
     rows = widen(table[ids])
@@ -178,8 +212,8 @@ def sinusoid_table(count: int, width: int) -> FloatArray:
     Column j belongs to the angle ``pos / 10000**(2 * (j // 2) / width)``; the even columns' sines come first, then
     the odd columns' cosines. Source: Vaswani et al. 2017, section 3.5, in the order that Pegasus stores.
 
-    >>> sinusoid_table(4, 4)[3].round(4).tolist()
-    [0.14110000431537628, 0.029999999329447746, -0.9900000095367432, 0.9995999932289124]
+    >>> print(sinusoid_table(4, 4)[3].round(4))
+    [ 0.1411  0.03   -0.99    0.9996]
     """
     j = np.arange(width)
     angle = np.arange(count)[:, None] / np.power(10000.0, 2 * (j // 2) / width)
@@ -192,6 +226,10 @@ def sinusoid_rows(start: int, count: int, width: int, dtype: type = np.float32) 
     Frequency i of half = width / 2 is ``10000**(-i / (half - 1))``. In float32 the argument of the exponential, its
     rounded value and the angle are float32 numbers, as PEGASUS-X has them: at position 16,383 the rounding of the angle
     moves the table by up to 1e-3, and checkpoints were trained with it.
+
+    >>> print(sinusoid_rows(1, 2, 6).round(2))
+    [[ 0.84  0.01  0.    0.54  1.    1.  ]
+     [ 0.91  0.02  0.   -0.42  1.    1.  ]]
     """
     angle = np.arange(start, start + count, dtype=dtype)[:, None] * sinusoid_frequencies(width, dtype)
     angle = angle.astype(np.float64)
@@ -226,7 +264,9 @@ def _exp_float32(x: FloatArray) -> FloatArray:
 def top_k(x: FloatArray, k: int) -> tuple[FloatArray, IntArray]:
     """Return the k largest of the last axis, descending, and their indices; the lowest index first among equals.
 
-    >>> values, indices = top_k(np.array([1.0, 3.0, 3.0, 2.0]), 3)
+    x ``[..., n]`` with ``1 <= k <= n``; returns values ``[..., k]`` in the dtype of x and indices ``[..., k]``, int64.
+
+    >>> values, indices = top_k(np.array([1, 3, 3, 2], np.float32), 3)
     >>> values.tolist(), indices.tolist()
     ([3.0, 3.0, 2.0], [1, 2, 3])
     """
@@ -273,6 +313,13 @@ def attention(
 
     A hidden key's score is *set* to the dtype's minimum. It then weighs exactly zero, except in a row in which every
     key is hidden: that row is uniform over all keys its block lists, future ones included, as the reference has it.
+
+    >>> from minipegasus.nn.patterns import causal
+    >>> q = k = np.zeros((1, 1, 2, 1), np.float32)
+    >>> v = np.array([1.0, 2.0], np.float32).reshape(1, 1, 2, 1)
+    >>> out, probs = attention(q, k, v, causal(2, 2), scale=1.0, need_probs=True)
+    >>> out.ravel().tolist(), probs[0][0, 0].tolist()
+    ([1.0, 1.5], [[1.0, 0.0], [0.5, 0.5]])
     """
     b, h, t, d = q_bhtd.shape
     if rows_bs is not None:
