@@ -55,10 +55,13 @@ class GenerationConfig:
         ConfigError: values of a wrong type, out of range or contradicting each other; all of them are named.
 
     >>> config = GenerationConfig(num_beams=4, length_penalty=0.8)
-    >>> config.num_beams, config.max_length, config.to_diff_dict()["length_penalty"]
-    (4, 20, 0.8)
-    >>> config.update(num_beams=2, colour="red")
-    {'colour': 'red'}
+    >>> config.num_beams, config.length_penalty, config.max_length
+    (4, 0.8, 20)
+    >>> GenerationConfig(num_beams=0, top_k=-1)
+    Traceback (most recent call last):
+    minipegasus.errors.ConfigError: generation config: 2 problem(s)
+      - num_beams: expected at least 1, found 0
+      - top_k: expected at least 0, found -1
     """
 
     # length of the output
@@ -161,7 +164,18 @@ class GenerationConfig:
     # ---- checks
 
     def validate(self, strict: bool = False) -> None:
-        """Raise where a setting is wrong; with ``strict`` also where one is :meth:`ignored`."""
+        """Raise where a setting is wrong; with ``strict`` also where one is :meth:`ignored`.
+
+        Raises:
+            ConfigError: all that is wrong.
+
+        >>> config = GenerationConfig(temperature=0.5)
+        >>> config.validate()
+        >>> config.validate(strict=True)
+        Traceback (most recent call last):
+        minipegasus.errors.ConfigError: generation config: 1 problem(s)
+          - temperature=0.5: has an effect only with do_sample=True
+        """
         problems = _type_problems(self)
         if not problems:
             problems = [*_range_problems(self), *_combination_problems(self)]
@@ -176,7 +190,11 @@ class GenerationConfig:
             raise ConfigError(listing(f"generation config: {len(problems)} problem(s)", problems))
 
     def ignored(self) -> dict[str, tuple[Any, str]]:
-        """Return the settings that have no effect in the chosen mode, each with its value and the reason."""
+        """Return the settings that have no effect in the chosen mode, each with its value and the reason.
+
+        >>> GenerationConfig(length_penalty=2.0).ignored()
+        {'length_penalty': (2.0, 'has an effect only with num_beams > 1')}
+        """
         found: dict[str, tuple[Any, str]] = {}
 
         def note(names: tuple[str, ...], why: str) -> None:
@@ -196,7 +214,15 @@ class GenerationConfig:
     # ---- changes
 
     def update(self, **values: Any) -> dict[str, Any]:
-        """Set the attributes that exist, check the result and return the keywords that name none."""
+        """Set the attributes that exist, check the result and return the keywords that name none.
+
+        Raises:
+            ConfigError: values that are wrong; they are set all the same.
+
+        >>> config = GenerationConfig()
+        >>> config.update(num_beams=2, colour="red"), config.num_beams
+        ({'colour': 'red'}, 2)
+        """
         known = {name: value for name, value in values.items() if name in vars(self)}
         for name, value in known.items():
             setattr(self, name, value)
@@ -204,16 +230,35 @@ class GenerationConfig:
         return {name: value for name, value in values.items() if name not in known}
 
     def copy(self) -> Self:
-        """Return an independent copy."""
+        """Return an independent copy.
+
+        >>> config = GenerationConfig(bad_words_ids=[[7]])
+        >>> config.copy().bad_words_ids is config.bad_words_ids, config.copy() == config
+        (False, True)
+        """
         return copy.deepcopy(self)
 
     def is_unmodified_model_config(self) -> bool:
-        """Say whether this object came from :meth:`from_model_config` and was not changed since."""
+        """Say whether this object came from :meth:`from_model_config` and was not changed since.
+
+        >>> from minipegasus import PegasusConfig
+        >>> config = GenerationConfig.from_model_config(PegasusConfig())
+        >>> config.is_unmodified_model_config(), config.update(num_beams=2), config.is_unmodified_model_config()
+        (True, {}, False)
+        """
         snapshot: dict[str, Any] | None = getattr(self, "_snapshot", None)
         return snapshot is not None and snapshot == self._settings()
 
     def following(self, model_config: Any) -> Self:
-        """Return a copy; what was derived from a model's configuration and not changed since is derived anew."""
+        """Return a copy; what was derived from a model's configuration and not changed since is derived anew.
+
+        >>> from minipegasus import PegasusConfig
+        >>> model_config = PegasusConfig(num_beams=2)
+        >>> config = GenerationConfig.from_model_config(model_config)
+        >>> model_config.num_beams = 4
+        >>> config.num_beams, config.following(model_config).num_beams
+        (2, 4)
+        """
         return self.from_model_config(model_config) if self.is_unmodified_model_config() else self.copy()
 
     # ---- conversions
@@ -224,12 +269,20 @@ class GenerationConfig:
         return {name: copy.deepcopy(value) for name, value in vars(self).items() if name not in hidden}
 
     def to_dict(self) -> dict[str, Any]:
-        """Return every attribute, unknown ones included."""
+        """Return every attribute, unknown ones included.
+
+        >>> GenerationConfig(num_beams=4, colour="red").to_dict()["colour"]
+        'red'
+        """
         kept = {name: copy.deepcopy(value) for name, value in vars(self).items() if name not in _UNSAVED}
         return {**kept, "transformers_version": REFERENCE_VERSION}
 
     def to_diff_dict(self) -> dict[str, Any]:
-        """Return the attributes that differ from the global defaults: what is saved."""
+        """Return the attributes that differ from the global defaults: what is saved.
+
+        >>> GenerationConfig(num_beams=4).to_diff_dict()
+        {'num_beams': 4, 'transformers_version': '4.56.2'}
+        """
         return {
             name: value
             for name, value in self.to_dict().items()
@@ -237,14 +290,31 @@ class GenerationConfig:
         }
 
     def to_json_string(self, use_diff: bool = True) -> str:
-        """Return the settings as JSON with sorted keys."""
+        """Return the settings as JSON with sorted keys, all of them without ``use_diff``.
+
+        >>> print(GenerationConfig(num_beams=4).to_json_string(), end="")
+        {
+          "num_beams": 4,
+          "transformers_version": "4.56.2"
+        }
+        """
         values = self.to_diff_dict() if use_diff else self.to_dict()
         if isinstance(values.get("sequence_bias"), dict):  # JSON has no tuples as keys
             values["sequence_bias"] = [[list(ids), bias] for ids, bias in values["sequence_bias"].items()]
         return json.dumps(values, indent=2, sort_keys=True, default=_plain) + "\n"
 
     def save_pretrained(self, folder: str | Path, file_name: str = FILE_NAME) -> None:
-        """Check the settings and write ``generation_config.json`` into ``folder`` (made if need be)."""
+        """Check the settings and write ``generation_config.json`` into ``folder`` (made if need be).
+
+        Raises:
+            ConfigError: settings that are wrong; nothing is written then.
+
+        >>> import tempfile
+        >>> folder = tempfile.mkdtemp()
+        >>> GenerationConfig(num_beams=4).save_pretrained(folder)
+        >>> GenerationConfig.from_pretrained(folder).num_beams
+        4
+        """
         self.validate()
         target = Path(folder)
         target.mkdir(parents=True, exist_ok=True)
@@ -252,7 +322,14 @@ class GenerationConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], **overrides: Any) -> Self:
-        """Build from a dictionary; unknown keys are kept as attributes, ``overrides`` win."""
+        """Build from a dictionary; unknown keys are kept as attributes, ``overrides`` win.
+
+        Raises:
+            ConfigError: values that are wrong.
+
+        >>> GenerationConfig.from_dict({"num_beams": 4, "max_length": 64}, max_length=32).max_length
+        32
+        """
         config = cls(**{**values, **overrides})
         config._commit_hash = None
         return config
@@ -264,6 +341,10 @@ class GenerationConfig:
         Raises:
             CheckpointError: the file is missing, too large or no JSON object.
             ConfigError: it holds wrong values.
+
+        >>> from minipegasus import demo
+        >>> GenerationConfig.from_json_file(demo.folder() / "generation_config.json", num_beams=3).num_beams
+        3
         """
         values = read_json(Path(path))
         try:
@@ -275,7 +356,16 @@ class GenerationConfig:
     def from_pretrained(
         cls, name_or_path: str | Path, file_name: str = FILE_NAME, *, revision: str | None = None, **overrides: Any
     ) -> Self:
-        """Read ``generation_config.json`` of a checkpoint folder, or of a hub-cache name, resolved offline."""
+        """Read ``generation_config.json`` of a checkpoint folder, or of a hub-cache name, resolved offline.
+
+        Raises:
+            CheckpointError: there is no such folder or file, or it is no JSON object.
+            ConfigError: it holds wrong values.
+
+        >>> from minipegasus import demo
+        >>> GenerationConfig.from_pretrained(demo.folder()).eos_token_id
+        1
+        """
         return cls.from_json_file(resolve_folder(name_or_path, revision) / file_name, **overrides)
 
     @classmethod
@@ -284,6 +374,14 @@ class GenerationConfig:
 
         Used for a checkpoint without ``generation_config.json``. The decoder of a pair gives what the pair itself
         leaves unset.
+
+        Raises:
+            ConfigError: values that are wrong.
+
+        >>> from minipegasus import PegasusConfig
+        >>> config = GenerationConfig.from_model_config(PegasusConfig(num_beams=8))
+        >>> config.num_beams, config.forced_eos_token_id
+        (8, 1)
         """
         outer = model_config.to_dict()
         values = {name: outer[name] for name in _DEFAULTS if outer.get(name) is not None}

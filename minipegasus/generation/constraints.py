@@ -14,7 +14,15 @@ __all__ = ["Constraint", "DisjunctiveConstraint", "PhrasalConstraint", "Progress
 
 
 class Constraint:
-    """A word: one of several token sequences has to occur."""
+    """A word: one of several token sequences has to occur.
+
+    Raises:
+        InputError: an alternative is empty or holds no token ids, or one begins another.
+
+    >>> word = Constraint([[5, 6], [5, 7, 8]])
+    >>> word.next_tokens(()), word.next_tokens((5,)), word.next_tokens((5, 6))
+    ([5], [6, 7], [])
+    """
 
     def __init__(self, alternatives: Sequence[Sequence[int]]) -> None:
         if not alternatives or not all(_is_word(word) for word in alternatives):
@@ -34,7 +42,7 @@ class Constraint:
 
 
 class PhrasalConstraint(Constraint):
-    """The tokens have to occur one after the other.
+    """The tokens have to occur one after the other; errors are those of :class:`Constraint`.
 
     >>> PhrasalConstraint([5, 6]).next_tokens((5,))
     [6]
@@ -45,7 +53,13 @@ class PhrasalConstraint(Constraint):
 
 
 class DisjunctiveConstraint(Constraint):
-    """One of several token sequences has to occur."""
+    """One of several token sequences has to occur.
+
+    Errors are those of :class:`Constraint`.
+
+    >>> DisjunctiveConstraint([[5, 6], [7]]).next_tokens(())
+    [5, 7]
+    """
 
     def __init__(self, nested_token_ids: Sequence[Sequence[int]]) -> None:
         super().__init__(nested_token_ids)
@@ -60,7 +74,14 @@ def _is_word(word: Any) -> bool:
 
 
 def constraints_of(constraints: Iterable[Constraint] | None, force_words_ids: Iterable[Any] | None) -> list[Constraint]:
-    """Return the constraints of a configuration; a word is a list of ids, or a list of alternatives."""
+    """Return the constraints of a configuration; a word is a list of ids, or a list of alternatives.
+
+    Raises:
+        InputError: a constraint of another kind, a word that is none, or no word at all.
+
+    >>> [type(one).__name__ for one in constraints_of(None, [[5, 6], [[7], [8, 9]]])]
+    ['PhrasalConstraint', 'DisjunctiveConstraint']
+    """
     found = list(constraints or [])
     if not all(isinstance(constraint, Constraint) for constraint in found):
         raise InputError(f"constraints: expected PhrasalConstraint or DisjunctiveConstraint, found {found!r}")
@@ -74,7 +95,12 @@ def constraints_of(constraints: Iterable[Constraint] | None, force_words_ids: It
 
 @dataclass(frozen=True)
 class Progress:
-    """How far one sequence has come: words not begun, the word being matched and its matched tokens, words done."""
+    """How far one sequence has come: words not begun, the word being matched and its matched tokens, words done.
+
+    >>> start = Progress((PhrasalConstraint([5, 6]),))
+    >>> start.next_tokens(), start.add(5).matched, start.add(5).add(9).completed, start.after([5, 6]).completed
+    ([5], (5,), False, True)
+    """
 
     pending: tuple[Constraint, ...]
     active: Constraint | None = None

@@ -64,6 +64,12 @@ def generate(
         TypeError: unknown keywords.
         ConfigError: settings that are wrong or contradict each other.
         InputError: inputs that are wrong, and settings that are not supported.
+
+    >>> from minipegasus import PegasusForConditionalGeneration, demo
+    >>> model = PegasusForConditionalGeneration.from_pretrained(demo.folder())
+    >>> ids = generate(model, [[300, 301, 1]], num_beams=2, num_return_sequences=2, max_new_tokens=4)
+    >>> len(ids), ids.dtype.name, ids[:, 0].tolist()
+    (2, 'int64', [0, 0])
     """
     task = prepare_task(
         model,
@@ -91,6 +97,12 @@ def stream(model: GenerativeModel, inputs: Any = None, **arguments: Any) -> Iter
 
     Raises:
         InputError: more than one sequence, or beams; raised by the call itself, not by the first iteration.
+
+    >>> from minipegasus import PegasusForConditionalGeneration, demo
+    >>> model = PegasusForConditionalGeneration.from_pretrained(demo.folder())
+    >>> tokens = list(stream(model, [[300, 301, 1]], num_beams=1, max_new_tokens=4))
+    >>> [0, *tokens] == generate(model, [[300, 301, 1]], num_beams=1, max_new_tokens=4)[0].tolist()
+    True
     """
     task = prepare_task(model, inputs, **arguments)
     if task.config.num_beams > 1 or len(task.prompt_ids_rt) > 1:
@@ -124,6 +136,15 @@ def prepare_task(
             not depend on the other rows.
         use_model_defaults: whether unset settings of ``generation_config`` come from the model's.
         on_step: progress hook, called after each step with the number of new tokens and the largest possible one.
+
+    Raises:
+        TypeError, ConfigError, InputError: as :func:`generate`.
+
+    >>> from minipegasus import PegasusForConditionalGeneration, demo
+    >>> model = PegasusForConditionalGeneration.from_pretrained(demo.folder())
+    >>> task = prepare_task(model, [[300, 301, 1]], num_beams=3, max_new_tokens=4)
+    >>> task.rows_per_item, task.prompt_ids_rt.tolist(), task.max_length
+    (3, [[0], [0], [0]], 5)
     """
     config, rest = resolve_config(model, generation_config, use_model_defaults, keywords)
     explicit = frozenset(name for name, value in keywords.items() if value is not None)

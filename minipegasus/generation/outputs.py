@@ -22,8 +22,17 @@ Steps = tuple[tuple[Array, ...], ...]
 
 @dataclass(frozen=True)
 class GenerateDecoderOnlyOutput(ModelOutput):
-    """Greedy search and sampling with a decoder-only model; per step: ``scores`` (processed), ``logits`` (raw),
-    ``attentions`` and ``hidden_states`` (a tuple over layers each)."""
+    """Greedy search and sampling with a decoder-only model.
+
+    Attributes:
+        sequences: token ids ``(rows, length)``, int64, the prompt included.
+        scores, logits: one array ``(rows, vocabulary)`` a step, processed and raw.
+        attentions: per step one array ``(rows, heads, queries, keys)`` a layer.
+        hidden_states: per step one array ``(rows, queries, width)`` a layer, and the embeddings first.
+        past_key_values: the cache at the end.
+
+    What was not asked for is None. A step feeds one position, the first one the prompt.
+    """
 
     sequences: IntArray
     scores: tuple[FloatArray, ...] | None = None
@@ -35,7 +44,11 @@ class GenerateDecoderOnlyOutput(ModelOutput):
 
 @dataclass(frozen=True)
 class GenerateEncoderDecoderOutput(ModelOutput):
-    """Greedy search and sampling with an encoder-decoder model; the encoder's arrays have one row per batch item."""
+    """Greedy search and sampling with an encoder-decoder model.
+
+    Shapes as in :class:`GenerateDecoderOnlyOutput`, ``decoder_`` and ``cross_`` for its per-step entries; the encoder's
+    ``(items, heads, source, source)`` and ``(items, source, width)`` have one row per batch item.
+    """
 
     sequences: IntArray
     scores: tuple[FloatArray, ...] | None = None

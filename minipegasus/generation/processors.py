@@ -45,7 +45,17 @@ TokenIds = int | Sequence[int] | IntArray
 
 
 class LogitsProcessor:
-    """Base class of all processors; any callable with the same parameters does as well."""
+    """Base class of all processors; any callable with the same parameters does as well.
+
+    ``model.generate(..., logits_processor=[Even()])`` applies the one below after those that the settings ask for.
+
+    >>> import numpy as np
+    >>> class Even(LogitsProcessor):
+    ...     def __call__(self, ids_rt, scores_rv):
+    ...         return forbid(scores_rv, np.arange(1, scores_rv.shape[1], 2))
+    >>> Even()(np.array([[0]]), np.zeros((1, 4), np.float32)).tolist()
+    [[0.0, -inf, 0.0, -inf]]
+    """
 
     def __call__(self, ids_rt: IntArray, scores_rv: FloatArray) -> FloatArray:
         raise NotImplementedError(f"{type(self).__name__} has to define __call__(ids_rt, scores_rv)")
@@ -56,6 +66,11 @@ class LogitsProcessorList(list[Callable[..., FloatArray]]):
 
     Keyword arguments (group beam search gives ``current_tokens`` and ``beam_group_idx``) reach the processors
     that take more than the two usual parameters.
+
+    >>> import numpy as np
+    >>> both = LogitsProcessorList([SuppressTokensLogitsProcessor([0]), SuppressTokensLogitsProcessor([2])])
+    >>> both(np.array([[5]]), np.zeros((1, 3), np.float32)).tolist()
+    [[-inf, 0.0, -inf]]
     """
 
     def __call__(self, ids_rt: IntArray, scores_rv: FloatArray, **context: Any) -> FloatArray:
@@ -121,6 +136,9 @@ class SequenceBiasLogitsProcessor(LogitsProcessor):
     Args:
         sequence_bias: ``{(token, ...): bias}`` or ``[[[token, ...], bias], ...]``.
 
+    Raises:
+        InputError: it has another form; or, in a call, names an id beyond the vocabulary.
+
     >>> import numpy as np
     >>> processor = SequenceBiasLogitsProcessor({(2,): 1.0, (0, 1): 5.0})
     >>> processor(np.array([[3, 0]]), np.zeros((1, 3), np.float32)).tolist()
@@ -168,6 +186,15 @@ class NoBadWordsLogitsProcessor(SequenceBiasLogitsProcessor):
     """Forbid sequences of tokens: the last token of each where the ids end with the tokens before it.
 
     A one-token word that is an end token is passed over, as in the reference.
+
+    Raises:
+        InputError: ``bad_words_ids`` is no list of non-empty lists of ids; or, in a call, an id lies beyond the
+            vocabulary.
+
+    >>> import numpy as np
+    >>> ban = NoBadWordsLogitsProcessor([[2], [0, 1]], eos_token_id=7)
+    >>> ban(np.array([[3, 0]]), np.zeros((1, 4), np.float32)).tolist()
+    [[0.0, -inf, -inf, 0.0]]
     """
 
     def __init__(self, bad_words_ids: Sequence[Sequence[int]], eos_token_id: TokenIds | None = None) -> None:
@@ -180,7 +207,17 @@ class NoBadWordsLogitsProcessor(SequenceBiasLogitsProcessor):
 
 
 class HammingDiversityLogitsProcessor(LogitsProcessor):
-    """Subtract ``diversity_penalty`` times how often earlier groups of beams chose a token in this step."""
+    """Subtract ``diversity_penalty`` times how often earlier groups of beams chose a token in this step.
+
+    Raises:
+        InputError: ``diversity_penalty`` is not more than 0.
+
+    >>> import numpy as np
+    >>> spread = HammingDiversityLogitsProcessor(0.5, num_beams=2, num_beam_groups=2)
+    >>> chosen = np.array([1, 0])  # the first group's token, and the second group's, which is not known yet
+    >>> spread(np.array([[5]]), np.zeros((1, 3), np.float32), current_tokens=chosen, beam_group_idx=1).tolist()
+    [[0.0, -0.5, 0.0]]
+    """
 
     def __init__(self, diversity_penalty: float, num_beams: int, num_beam_groups: int) -> None:
         self.diversity_penalty = positive(diversity_penalty, "diversity_penalty")
@@ -200,7 +237,18 @@ class HammingDiversityLogitsProcessor(LogitsProcessor):
 
 
 class EncoderRepetitionPenaltyLogitsProcessor(LogitsProcessor):
-    """Favour (above 1) or disfavour (below 1) the tokens of the encoder's input, in every row of an item."""
+    """Favour (above 1) or disfavour (below 1) the tokens of the encoder's input, in every row of an item.
+
+    ``encoder_input_ids`` has shape ``(items, source length)``.
+
+    Raises:
+        InputError: ``penalty`` is not more than 0.
+
+    >>> import numpy as np
+    >>> favour = EncoderRepetitionPenaltyLogitsProcessor(2.0, np.array([[2]]))
+    >>> favour(np.array([[5]]), np.array([[-1.0, 1.0, 1.0]])).tolist()
+    [[-1.0, 1.0, 2.0]]
+    """
 
     def __init__(self, penalty: float, encoder_input_ids: IntArray) -> None:
         self.penalty = 1 / positive(penalty, "encoder_repetition_penalty")
@@ -214,6 +262,16 @@ class RepetitionPenaltyLogitsProcessor(LogitsProcessor):
     """Penalise (above 1) or favour (below 1) the tokens that occur in the ids so far.
 
     A negative score is multiplied, any other divided: log-probabilities are always multiplied.
+
+    ``prompt_ignore_length`` leaves out so many first ids.
+
+    Raises:
+        InputError: ``penalty`` is not more than 0.
+
+    >>> import numpy as np
+    >>> penalise = RepetitionPenaltyLogitsProcessor(2.0)
+    >>> penalise(np.array([[0, 2]]), np.array([[-1.0, 1.0, 1.0]])).tolist()
+    [[-2.0, 1.0, 0.5]]
     """
 
     def __init__(self, penalty: float, prompt_ignore_length: int | None = None) -> None:
@@ -228,6 +286,19 @@ class ExponentialDecayLengthPenalty(LogitsProcessor):
     """Raise the end tokens' scores by ``abs(score) * (factor ** steps - 1)``.
 
     ``steps`` counts the new tokens beyond ``start``. A forbidden end token stays forbidden.
+
+    Args:
+        exponential_decay_length_penalty: ``(start, factor)``, ``start`` in new tokens.
+        eos_token_id: one end token or several.
+        input_ids_seq_length: length of the prompt.
+
+    Raises:
+        InputError: not two numbers, or no token ids.
+
+    >>> import numpy as np
+    >>> longer = ExponentialDecayLengthPenalty((1, 2.0), eos_token_id=1, input_ids_seq_length=1)
+    >>> longer(np.array([[0, 5, 5, 5]]), np.array([[-1.0, -2.0]])).tolist()  # two tokens beyond the first
+    [[-1.0, 4.0]]
     """
 
     def __init__(
@@ -280,6 +351,9 @@ def _forbid_continuations(scores_rv: FloatArray, ids_rt: IntArray, source_rs: In
 class NoRepeatNGramLogitsProcessor(LogitsProcessor):
     """Forbid every token that would complete an n-gram which the ids so far hold already.
 
+    Raises:
+        InputError: ``ngram_size`` is no integer above 0.
+
     >>> import numpy as np
     >>> ban = NoRepeatNGramLogitsProcessor(2)
     >>> ban(np.array([[0, 2, 1, 2]]), np.zeros((1, 4), np.float32)).tolist()
@@ -294,7 +368,18 @@ class NoRepeatNGramLogitsProcessor(LogitsProcessor):
 
 
 class EncoderNoRepeatNGramLogitsProcessor(LogitsProcessor):
-    """Forbid every token that would complete an n-gram of the encoder's input."""
+    """Forbid every token that would complete an n-gram of the encoder's input.
+
+    ``encoder_input_ids`` has shape ``(items, source length)``.
+
+    Raises:
+        InputError: ``encoder_ngram_size`` is no integer above 0.
+
+    >>> import numpy as np
+    >>> ban = EncoderNoRepeatNGramLogitsProcessor(2, np.array([[3, 1]]))
+    >>> ban(np.array([[0, 3]]), np.zeros((1, 4), np.float32)).tolist()
+    [[0.0, -inf, 0.0, 0.0]]
+    """
 
     def __init__(self, encoder_ngram_size: int, encoder_input_ids: IntArray) -> None:
         self.ngram_size = _check_ngram_size(encoder_ngram_size, "encoder_no_repeat_ngram_size")
@@ -309,7 +394,13 @@ class EncoderNoRepeatNGramLogitsProcessor(LogitsProcessor):
 
 
 class MinLengthLogitsProcessor(LogitsProcessor):
-    """Forbid the end tokens while there are fewer than ``min_length`` ids, the prompt's included."""
+    """Forbid the end tokens while there are fewer than ``min_length`` ids, the prompt's included.
+
+    >>> import numpy as np
+    >>> wait = MinLengthLogitsProcessor(3, eos_token_id=1)
+    >>> [wait(np.zeros((1, n), int), np.zeros((1, 2), np.float32)).tolist() for n in (2, 3)]
+    [[[0.0, -inf]], [[0.0, 0.0]]]
+    """
 
     def __init__(self, min_length: int, eos_token_id: TokenIds) -> None:
         self.min_length = min_length
@@ -320,14 +411,29 @@ class MinLengthLogitsProcessor(LogitsProcessor):
 
 
 class MinNewTokensLengthLogitsProcessor(MinLengthLogitsProcessor):
-    """Forbid the end tokens while there are fewer than ``min_new_tokens`` ids after the prompt."""
+    """Forbid the end tokens while there are fewer than ``min_new_tokens`` ids after the prompt.
+
+    >>> import numpy as np
+    >>> wait = MinNewTokensLengthLogitsProcessor(2, 1, eos_token_id=1)  # a prompt of two tokens
+    >>> [wait(np.zeros((1, n), int), np.zeros((1, 2), np.float32)).tolist() for n in (2, 3)]
+    [[[0.0, -inf]], [[0.0, 0.0]]]
+    """
 
     def __init__(self, prompt_length_to_skip: int, min_new_tokens: int, eos_token_id: TokenIds) -> None:
         super().__init__(prompt_length_to_skip + min_new_tokens, eos_token_id)
 
 
 class PrefixConstrainedLogitsProcessor(LogitsProcessor):
-    """Forbid every token that ``prefix_allowed_tokens_fn(row // num_beams, row's ids)`` does not list."""
+    """Forbid every token that ``prefix_allowed_tokens_fn(row // num_beams, row's ids)`` does not list.
+
+    Raises:
+        InputError: in a call, where the function lists no token or one beyond the vocabulary.
+
+    >>> import numpy as np
+    >>> rising = PrefixConstrainedLogitsProcessor(lambda item, ids_t: range(ids_t[-1] + 1, 4), num_beams=1)
+    >>> rising(np.array([[0, 2], [0, 1]]), np.zeros((2, 4), np.float32)).tolist()
+    [[-inf, -inf, -inf, 0.0], [-inf, -inf, 0.0, 0.0]]
+    """
 
     def __init__(self, prefix_allowed_tokens_fn: Callable[[int, IntArray], Iterable[int]], num_beams: int) -> None:
         self.prefix_allowed_tokens_fn = prefix_allowed_tokens_fn
@@ -350,7 +456,17 @@ class PrefixConstrainedLogitsProcessor(LogitsProcessor):
 
 
 class ForcedBOSTokenLogitsProcessor(LogitsProcessor):
-    """Force one token after a prompt of one token; later, and after a longer prompt, do nothing."""
+    """Force one token after a prompt of one token; later, and after a longer prompt, do nothing.
+
+    The forced token has the score 0.
+
+    Raises:
+        InputError: no token id; or, in a call, one beyond the vocabulary.
+
+    >>> import numpy as np
+    >>> ForcedBOSTokenLogitsProcessor(2)(np.array([[0]]), np.zeros((1, 3), np.float32)).tolist()
+    [[-inf, -inf, 0.0]]
+    """
 
     def __init__(self, bos_token_id: int) -> None:
         self.bos_token_id = token_ids(bos_token_id, "forced_bos_token_id")
@@ -362,7 +478,17 @@ class ForcedBOSTokenLogitsProcessor(LogitsProcessor):
 
 
 class ForcedEOSTokenLogitsProcessor(LogitsProcessor):
-    """Force the end tokens where only one more token fits into ``max_length``."""
+    """Force the end tokens where only one more token fits into ``max_length``.
+
+    The forced tokens have the score 0.
+
+    Raises:
+        InputError: no token ids; or, in a call, one beyond the vocabulary.
+
+    >>> import numpy as np
+    >>> ForcedEOSTokenLogitsProcessor(3, 1)(np.array([[0, 5]]), np.zeros((1, 3), np.float32)).tolist()
+    [[-inf, 0.0, -inf]]
+    """
 
     def __init__(self, max_length: int, eos_token_id: TokenIds) -> None:
         self.max_length = max_length
@@ -375,7 +501,12 @@ class ForcedEOSTokenLogitsProcessor(LogitsProcessor):
 
 
 class SuppressTokensLogitsProcessor(LogitsProcessor):
-    """Forbid some tokens everywhere."""
+    """Forbid some tokens everywhere.
+
+    >>> import numpy as np
+    >>> SuppressTokensLogitsProcessor([2])(np.array([[0]]), np.zeros((1, 3), np.float32)).tolist()
+    [[0.0, 0.0, -inf]]
+    """
 
     def __init__(self, suppress_tokens: Sequence[int]) -> None:
         self.suppress_tokens = np.asarray(suppress_tokens, np.int64)
@@ -385,7 +516,13 @@ class SuppressTokensLogitsProcessor(LogitsProcessor):
 
 
 class SuppressTokensAtBeginLogitsProcessor(LogitsProcessor):
-    """Forbid some tokens at the position ``begin_index`` only."""
+    """Forbid some tokens at the position ``begin_index`` only.
+
+    >>> import numpy as np
+    >>> begin = SuppressTokensAtBeginLogitsProcessor([2], begin_index=1)
+    >>> [begin(np.zeros((1, n), int), np.zeros((1, 3), np.float32)).tolist() for n in (1, 2)]
+    [[[0.0, 0.0, -inf]], [[0.0, 0.0, 0.0]]]
+    """
 
     def __init__(self, begin_suppress_tokens: Sequence[int], begin_index: int) -> None:
         self.begin_suppress_tokens = np.asarray(begin_suppress_tokens, np.int64)
@@ -401,14 +538,25 @@ class SuppressTokensAtBeginLogitsProcessor(LogitsProcessor):
 
 
 class InfNanRemoveLogitsProcessor(LogitsProcessor):
-    """Replace NaN by 0 and the infinities by the largest and smallest finite values of the dtype."""
+    """Replace NaN by 0 and the infinities by the largest and smallest finite values of the dtype.
+
+    >>> import numpy as np
+    >>> repaired = InfNanRemoveLogitsProcessor()(np.array([[0]]), np.array([[np.nan, -np.inf]], np.float32))
+    >>> (repaired == [0, np.finfo(np.float32).min]).tolist()
+    [[True, True]]
+    """
 
     def __call__(self, ids_rt: IntArray, scores_rv: FloatArray) -> FloatArray:
         return np.nan_to_num(scores_rv, nan=0.0)
 
 
 class LogitNormalization(LogitsProcessor):
-    """Make the scores log-probabilities again, after processors that changed their sum."""
+    """Make the scores log-probabilities again, after processors that changed their sum.
+
+    >>> import numpy as np
+    >>> np.exp(LogitNormalization()(np.array([[0]]), np.array([[2.0, 2.0]]))).tolist()
+    [[0.5, 0.5]]
+    """
 
     def __call__(self, ids_rt: IntArray, scores_rv: FloatArray) -> FloatArray:
         return ops.log_softmax(scores_rv)

@@ -26,14 +26,28 @@ __all__ = [
 
 
 class StoppingCriteria:
-    """Base class of all criteria; any callable with the same parameters does as well."""
+    """Base class of all criteria; any callable with the same parameters does as well.
+
+    >>> import numpy as np
+    >>> class AfterToken(StoppingCriteria):
+    ...     def __call__(self, ids_rt, scores):
+    ...         return (ids_rt == 7).any(axis=1)
+    >>> AfterToken()(np.array([[0, 7, 3], [0, 3, 3]]), None).tolist()
+    [True, False]
+    """
 
     def __call__(self, ids_rt: IntArray, scores: Any) -> BoolArray:
         raise NotImplementedError(f"{type(self).__name__} has to define __call__(ids_rt, scores)")
 
 
 class StoppingCriteriaList(list[Callable[..., Any]]):
-    """Criteria of which one is enough to end a row."""
+    """Criteria of which one is enough to end a row.
+
+    >>> import numpy as np
+    >>> either = StoppingCriteriaList([EosTokenCriteria(1), MaxLengthCriteria(3)])
+    >>> either(np.array([[0, 1], [0, 5]]), None).tolist(), either(np.array([[0, 5, 5]]), None).tolist()
+    ([True, False], [True])
+    """
 
     def __call__(self, ids_rt: IntArray, scores: Any) -> BoolArray:
         stopped_r = np.zeros(len(ids_rt), np.bool_)
@@ -48,7 +62,12 @@ class StoppingCriteriaList(list[Callable[..., Any]]):
 
 
 class MaxLengthCriteria(StoppingCriteria):
-    """Stop all rows at ``max_length`` ids, prompt and start token included."""
+    """Stop all rows at ``max_length`` ids, prompt and start token included.
+
+    >>> import numpy as np
+    >>> MaxLengthCriteria(3)(np.array([[0, 5, 6]]), None).tolist()
+    [True]
+    """
 
     def __init__(self, max_length: int) -> None:
         self.max_length = max_length
@@ -61,6 +80,12 @@ class MaxTimeCriteria(StoppingCriteria):
     """Stop all rows ``max_time`` seconds after this object was made, or after ``initial_timestamp``.
 
     The token being computed is still finished. ``initial_timestamp`` is a value of :func:`time.time`.
+
+    >>> import numpy as np
+    >>> MaxTimeCriteria(5.0)(np.array([[0]]), None).tolist()
+    [False]
+    >>> MaxTimeCriteria(5.0, initial_timestamp=0.0)(np.array([[0]]), None).tolist()
+    [True]
     """
 
     def __init__(self, max_time: float, initial_timestamp: float | None = None) -> None:
@@ -73,6 +98,9 @@ class MaxTimeCriteria(StoppingCriteria):
 
 class EosTokenCriteria(StoppingCriteria):
     """Stop a row whose last token is an end token.
+
+    Raises:
+        InputError: ``eos_token_id`` is no token id and no list of them.
 
     >>> import numpy as np
     >>> EosTokenCriteria([1, 7])(np.array([[0, 1], [1, 5]]), None).tolist()
@@ -97,6 +125,16 @@ class StopStringCriteria(StoppingCriteria):
     Args:
         tokenizer: the model's tokenizer.
         stop_strings: one string or several.
+
+    Raises:
+        InputError: ``stop_strings`` holds an empty string, or none.
+
+    >>> import numpy as np
+    >>> from minipegasus import PegasusTokenizer
+    >>> tokenizer = PegasusTokenizer.from_pretrained("golden/tokenizer/pegasus")
+    >>> stop = StopStringCriteria(tokenizer, "man")
+    >>> stop(np.array([[108, 427, 117], [108, 427, 193]]), None).tolist()  # "the man" and "the mawrote"
+    [True, False]
     """
 
     #: Text before a token, so that its own leading space is not stripped as the first of the whole text.

@@ -29,7 +29,20 @@ _IDEOGRAPHS = (
 
 class BaseStreamer(Protocol):
     """What ``generate(streamer=...)`` calls: ``put`` with the prompt ``(rows, length)``, then with each step's tokens
-    ``(rows,)``, and ``end`` once."""
+    ``(rows,)``, all int64, and ``end`` once.
+
+    >>> from minipegasus import PegasusForConditionalGeneration, demo
+    >>> class Shapes:
+    ...     def put(self, value):
+    ...         print("put", value.shape)
+    ...     def end(self):
+    ...         print("end")
+    >>> model = PegasusForConditionalGeneration.from_pretrained(demo.folder())
+    >>> ids = model.generate([[300, 1]], streamer=Shapes(), num_beams=1, max_new_tokens=1)
+    put (1, 1)
+    put (1,)
+    end
+    """
 
     def put(self, value: IntArray) -> None: ...
 
@@ -45,6 +58,16 @@ class TextStreamer:
         tokenizer: needs ``decode(list of ids, **decode_kwargs)``.
         skip_prompt: leave out the prompt, for an encoder-decoder model the start token.
         **decode_kwargs: given to ``decode``, as ``skip_special_tokens=True``.
+
+    >>> from minipegasus import PegasusTokenizer
+    >>> tokenizer = PegasusTokenizer.from_pretrained("golden/tokenizer/pegasus")
+    >>> streamer = TextStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)
+    >>> streamer.put(np.array([[0]]))  # the start token; generate(streamer=streamer) makes these calls
+    >>> for index in tokenizer.encode("the man wrote"):
+    ...     streamer.put(np.array([index]))
+    the man...
+    >>> streamer.end()
+    wrote
     """
 
     def __init__(self, tokenizer: Any, skip_prompt: bool = False, **decode_kwargs: Any) -> None:
@@ -56,7 +79,11 @@ class TextStreamer:
         self._at_prompt = True
 
     def put(self, value: IntArray) -> None:
-        """Take the ids of one sequence, shape ``(1, length)`` or ``(length,)``, and show what is whole."""
+        """Take the ids of one sequence, shape ``(1, length)`` or ``(length,)``, and show what is whole.
+
+        Raises:
+            InputError: several sequences.
+        """
         ids = np.atleast_2d(value)
         if len(ids) != 1:
             raise InputError(f"{type(self).__name__}: expected one sequence, found {len(ids)}")
@@ -95,6 +122,17 @@ class TextIteratorStreamer(TextStreamer):
     Args:
         tokenizer, skip_prompt, **decode_kwargs: as for :class:`TextStreamer`.
         timeout: seconds that iteration waits for text before :class:`queue.Empty` is raised; ``None`` waits forever.
+
+    >>> from threading import Thread
+    >>> from minipegasus import PegasusForConditionalGeneration, PegasusTokenizer, demo
+    >>> tokenizer = PegasusTokenizer.from_pretrained(demo.folder())
+    >>> model = PegasusForConditionalGeneration.from_pretrained(demo.folder())
+    >>> inputs = tokenizer("A pool keeps connections open and lends them out.", return_tensors="np")
+    >>> streamer = TextIteratorStreamer(tokenizer, skip_special_tokens=True, timeout=60)
+    >>> Thread(target=model.generate, kwargs=dict(inputs, streamer=streamer, num_beams=1, max_new_tokens=8)).start()
+    >>> text = "".join(streamer)  # piece by piece, while the thread generates
+    >>> text == tokenizer.decode(model.generate(**inputs, num_beams=1, max_new_tokens=8)[0], skip_special_tokens=True)
+    True
     """
 
     def __init__(

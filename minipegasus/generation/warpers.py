@@ -54,7 +54,15 @@ def _scatter(order_rv: IntArray, flags_rv: BoolArray) -> BoolArray:
 
 
 class TemperatureLogitsWarper(LogitsProcessor):
-    """Divide the scores by the temperature."""
+    """Divide the scores by the temperature.
+
+    Raises:
+        InputError: ``temperature`` is not more than 0.
+
+    >>> import numpy as np
+    >>> TemperatureLogitsWarper(0.5)(np.zeros((1, 1), int), np.array([[1.0, 3.0]])).tolist()
+    [[2.0, 6.0]]
+    """
 
     def __init__(self, temperature: float) -> None:
         self.temperature = positive(temperature, "temperature")
@@ -65,6 +73,9 @@ class TemperatureLogitsWarper(LogitsProcessor):
 
 class TopKLogitsWarper(LogitsProcessor):
     """Keep the ``top_k`` highest scores, and those equal to the lowest of them.
+
+    Raises:
+        InputError: ``top_k`` is not more than 0.
 
     >>> import numpy as np
     >>> TopKLogitsWarper(1)(np.zeros((1, 1), int), np.array([[1.0, 3.0, 2.0]])).tolist()
@@ -80,7 +91,16 @@ class TopKLogitsWarper(LogitsProcessor):
 
 
 class TopPLogitsWarper(LogitsProcessor):
-    """Keep the fewest most probable tokens whose probabilities reach ``top_p``."""
+    """Keep the fewest most probable tokens whose probabilities reach ``top_p``.
+
+    Raises:
+        InputError: ``top_p`` lies outside [0, 1].
+
+    >>> import numpy as np
+    >>> kept = TopPLogitsWarper(0.7)(np.zeros((1, 1), int), np.log([[0.5, 0.3, 0.2]]))
+    >>> np.exp(kept).round(3).tolist()
+    [[0.5, 0.3, 0.0]]
+    """
 
     def __init__(self, top_p: float, filter_value: float = -np.inf, min_tokens_to_keep: int = 1) -> None:
         self.top_p = _between(top_p, 0, 1, "top_p")
@@ -100,7 +120,16 @@ class TopPLogitsWarper(LogitsProcessor):
 
 
 class MinPLogitsWarper(LogitsProcessor):
-    """Keep the tokens at least ``min_p`` times as probable as the most probable one."""
+    """Keep the tokens at least ``min_p`` times as probable as the most probable one.
+
+    Raises:
+        InputError: ``min_p`` lies outside [0, 1].
+
+    >>> import numpy as np
+    >>> kept = MinPLogitsWarper(0.5)(np.zeros((1, 1), int), np.log([[0.5, 0.3, 0.2]]))
+    >>> np.exp(kept).round(3).tolist()
+    [[0.5, 0.3, 0.0]]
+    """
 
     def __init__(self, min_p: float, filter_value: float = -np.inf, min_tokens_to_keep: int = 1) -> None:
         self.min_p = _between(min_p, 0, 1, "min_p")
@@ -119,6 +148,15 @@ class TypicalLogitsWarper(LogitsProcessor):
     """Keep the tokens whose surprise is nearest to the entropy, up to the probability ``mass``.
 
     Source: Meister et al. 2022, "Locally typical sampling".
+
+    Raises:
+        InputError: ``mass`` lies outside (0, 1).
+
+    >>> import numpy as np
+    >>> # The entropy is 0.9 nats; the tokens' surprises are 0.5, 1.2 and 2.3.
+    >>> kept = TypicalLogitsWarper(0.4)(np.zeros((1, 1), int), np.log([[0.6, 0.3, 0.1]]))
+    >>> np.exp(kept).round(3).tolist()
+    [[0.6, 0.3, 0.0]]
     """
 
     def __init__(self, mass: float = 0.9, filter_value: float = -np.inf, min_tokens_to_keep: int = 1) -> None:
@@ -142,6 +180,14 @@ class EpsilonLogitsWarper(LogitsProcessor):
     """Keep the tokens with a probability of at least ``epsilon``.
 
     Source: Hewitt et al. 2022, "Truncation sampling as language model desmoothing".
+
+    Raises:
+        InputError: ``epsilon`` lies outside (0, 1).
+
+    >>> import numpy as np
+    >>> kept = EpsilonLogitsWarper(0.25)(np.zeros((1, 1), int), np.log([[0.5, 0.3, 0.2]]))
+    >>> np.exp(kept).round(3).tolist()
+    [[0.5, 0.3, 0.0]]
     """
 
     def __init__(self, epsilon: float, filter_value: float = -np.inf, min_tokens_to_keep: int = 1) -> None:
@@ -162,6 +208,14 @@ class EtaLogitsWarper(EpsilonLogitsWarper):
     """Keep the tokens with a probability of at least ``min(epsilon, sqrt(epsilon) * exp(-entropy))``.
 
     Source: Hewitt et al. 2022, "Truncation sampling as language model desmoothing".
+
+    Raises:
+        InputError: ``epsilon`` lies outside (0, 1).
+
+    >>> import numpy as np
+    >>> kept = EtaLogitsWarper(0.25)(np.zeros((1, 1), int), np.log([[0.5, 0.3, 0.2]]))  # entropy 1.03, threshold 0.18
+    >>> np.exp(kept).round(3).tolist()
+    [[0.5, 0.3, 0.2]]
     """
 
     def __init__(self, epsilon: float, filter_value: float = -np.inf, min_tokens_to_keep: int = 1) -> None:
