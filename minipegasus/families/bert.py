@@ -16,6 +16,11 @@ __all__ = ["BERT", "BertConfig"]
 class BertConfig(BertLikeConfig):
     """Configuration of BERT; the defaults are those of the base size.
 
+    :class:`~minipegasus.families.bert_like.BertLikeConfig` says what the fields are.
+
+    Raises:
+        ConfigError: values of a wrong type or range, or that contradict each other; all of them are named.
+
     >>> BertConfig().hidden_size, BertConfig(type_vocab_size=1).type_vocab_size
     (768, 1)
     """

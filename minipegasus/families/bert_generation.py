@@ -18,6 +18,11 @@ class BertGenerationConfig(BertLikeConfig):
 
     ``is_decoder`` makes the stack causal, ``add_cross_attention`` lets it look at an encoder's states.
 
+    :class:`~minipegasus.families.bert_like.BertLikeConfig` says what the fields are.
+
+    Raises:
+        ConfigError: values of a wrong type or range, or that contradict each other; all of them are named.
+
     >>> config = BertGenerationConfig(hidden_size=64, num_attention_heads=4, is_decoder=True)
     >>> config.num_hidden_layers, config.bos_token_id, config.is_decoder
     (24, 2, True)

@@ -22,7 +22,20 @@ _RELATIVE: dict[str, Literal["key", "key_query"] | None] = {
 
 @dataclass(init=False, repr=False, eq=False)
 class BertLikeConfig(Config):
-    """Fields of BertGenerationConfig, BertConfig and RobertaConfig, which override the defaults."""
+    """Fields of BertGenerationConfig, BertConfig and RobertaConfig, which override the defaults.
+
+    Attributes:
+        vocab_size, max_position_embeddings: rows of the embedding tables.
+        hidden_size: width of the model, a multiple of ``num_attention_heads``.
+        num_hidden_layers, num_attention_heads: counts.
+        intermediate_size: width inside the feed-forward blocks.
+        hidden_act: one of ``minipegasus.ops.ACTIVATIONS``.
+        layer_norm_eps: added to the variance in every norm.
+        position_embedding_type: "absolute", "relative_key" or "relative_key_query".
+        cross_attention_hidden_size: None, or for a half of a pair the width of both halves.
+        initializer_range: standard deviation of weights that are made anew.
+        hidden_dropout_prob, attention_probs_dropout_prob: kept for files; nothing is dropped here.
+    """
 
     vocab_size: int = integer(30522)
     hidden_size: int = integer(768, high=2**16)

@@ -15,11 +15,18 @@ __all__ = ["BIGBIRD_PEGASUS", "BigBirdPegasusConfig"]
 
 @dataclass(init=False, repr=False, eq=False)
 class BigBirdPegasusConfig(Seq2SeqConfig):
-    """Configuration of BigBird-Pegasus.
+    """Configuration of BigBird-Pegasus; the default sizes are those of the released checkpoints.
+
+    ``attention_type`` is "block_sparse" or "original_full"; ``block_size`` is in tokens, ``num_random_blocks`` per
+    block; ``use_bias`` gives the projections of attention a bias.
+    :class:`~minipegasus.families.seq2seq.Seq2SeqConfig` says what the fields are.
 
     ``random_blocks`` is ours: ``"transformers"`` attends to block 0 again in place of random blocks, which is what the
     reference evaluates; ``"seeded"`` draws the plan that the reference trains with, from a generator of its own that
     is seeded by the layer index; ``"none"`` leaves them out.
+
+    Raises:
+        ConfigError: values of a wrong type or range, or that contradict each other; all of them are named.
 
     >>> BigBirdPegasusConfig().block_size, BigBirdPegasusConfig(attention_type="original_full").attention_type
     (64, 'original_full')

@@ -133,8 +133,21 @@ def text(default: str | None = None) -> Any:
 class Config:
     """Base of the configurations: keyword construction, attribute aliases, unknown keys kept.
 
+    Attributes:
+        pad_token_id, bos_token_id, eos_token_id, decoder_start_token_id: ids, or None; ``eos_token_id`` may be several.
+        is_encoder_decoder, is_decoder, add_cross_attention: what the model is made of.
+        tie_word_embeddings: the vocabulary head is the embedding matrix.
+        use_cache, output_attentions, output_hidden_states, return_dict: what calls do where they do not say.
+        id2label, label2id, num_labels: the classes of a classification head.
+        problem_type: the loss of a classification head, or None to tell it from the labels.
+
     Raises:
         ConfigError: a declared key has the wrong type or range, or keys contradict each other; all at once.
+
+    >>> from minipegasus import BertConfig
+    >>> config = BertConfig(id2label={0: "no", 1: "yes"}, colour="red", num_beams=4)
+    >>> isinstance(config, Config), config.label2id, config.colour, config.num_beams, config.min_length
+    (True, {'no': 0, 'yes': 1}, 'red', 4, 0)
     """
 
     model_type: ClassVar[str] = ""
@@ -182,7 +195,14 @@ class Config:
             raise ConfigError(listing(f"{type(self).__name__}: {len(problems)} problem(s)", problems))
 
     def contradictions(self) -> list[str]:
-        """Return what is wrong about values that are each fine alone."""
+        """Return what is wrong about values that are each fine alone.
+
+        >>> from minipegasus import PegasusConfig
+        >>> config = PegasusConfig()
+        >>> config.d_model = 1000  # assignments are not checked
+        >>> config.contradictions()[0]
+        'encoder_attention_heads: expected a divisor of d_model = 1000, found 16'
+        """
         return []
 
     @property
@@ -221,11 +241,25 @@ class Config:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], **overrides: Any) -> Self:
-        """Return a configuration from the dictionary form (a parsed config.json); keywords override it."""
+        """Return a configuration from the dictionary form (a parsed config.json); keywords override it.
+
+        Raises:
+            ConfigError: as the constructor.
+
+        >>> from minipegasus import PegasusConfig
+        >>> PegasusConfig.from_dict({"d_model": 64, "num_beams": 8}, num_beams=2).num_beams
+        2
+        """
         return cls(**{**values, **overrides})
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a new dictionary of every value, unknown keys included: what config.json holds."""
+        """Return a new dictionary of every value, unknown keys included: what config.json holds.
+
+        >>> from minipegasus import PegasusConfig
+        >>> values = PegasusConfig(d_model=64).to_dict()
+        >>> values["model_type"], values["d_model"], PegasusConfig.from_dict(values).d_model
+        ('pegasus', 64, 64)
+        """
         defaults = {f.name: f.default for f in fields(self)}
         kept = {k: v for k, v in vars(self).items() if v is not None or defaults.get(k) is not None}
         values = {"model_type": self.model_type, **kept}
@@ -235,7 +269,16 @@ class Config:
         return values
 
     def copy(self, **changes: Any) -> Self:
-        """Return a copy with some values changed; the original stays as it is."""
+        """Return a copy with some values changed; the original stays as it is.
+
+        Raises:
+            ConfigError: as the constructor.
+
+        >>> from minipegasus import BigBirdPegasusConfig
+        >>> config = BigBirdPegasusConfig()
+        >>> config.copy(attention_type="original_full").attention_type, config.attention_type
+        ('original_full', 'block_sparse')
+        """
         return type(self)(**{**self.to_dict(), **changes})
 
 

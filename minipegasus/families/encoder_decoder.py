@@ -83,12 +83,27 @@ class EncoderDecoderConfig(Config):
 
     @classmethod
     def from_encoder_decoder_configs(cls, encoder_config: Config, decoder_config: Config, **values: Any) -> Self:
-        """Return the configuration of a pair; the decoder's copy gets ``is_decoder`` and ``add_cross_attention``."""
+        """Return the configuration of a pair; the decoder's copy gets ``is_decoder`` and ``add_cross_attention``.
+
+        Raises:
+            ConfigError: as the constructor.
+
+        >>> from minipegasus import BertConfig, EncoderDecoderConfig
+        >>> pair = EncoderDecoderConfig.from_encoder_decoder_configs(BertConfig(), BertConfig(), pad_token_id=0)
+        >>> pair.decoder.add_cross_attention, pair.pad_token_id
+        (True, 0)
+        """
         decoder = decoder_config.copy(is_decoder=True, add_cross_attention=True)
         return cls(encoder=encoder_config, decoder=decoder, **values)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a new dictionary of every value, both halves as dictionaries: what config.json holds."""
+        """Return a new dictionary of every value, both halves as dictionaries: what config.json holds.
+
+        >>> from minipegasus import BertConfig, EncoderDecoderConfig
+        >>> pair = EncoderDecoderConfig.from_encoder_decoder_configs(BertConfig(), BertConfig())
+        >>> pair.to_dict()["decoder"]["is_decoder"]
+        True
+        """
         return {**super().to_dict(), "encoder": self.encoder.to_dict(), "decoder": self.decoder.to_dict()}
 
 

@@ -17,6 +17,11 @@ __all__ = ["PEGASUS", "PegasusConfig"]
 class PegasusConfig(Seq2SeqConfig):
     """Configuration of Pegasus. The defaults are the reference's and describe no released checkpoint.
 
+    :class:`~minipegasus.families.seq2seq.Seq2SeqConfig` says what the fields are.
+
+    Raises:
+        ConfigError: values of a wrong type or range, or that contradict each other; all of them are named.
+
     >>> config = PegasusConfig(d_model=64, encoder_attention_heads=4, num_beams=8)
     >>> config.hidden_size, config.num_beams, config.forced_eos_token_id
     (64, 8, 1)

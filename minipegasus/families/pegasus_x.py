@@ -16,6 +16,15 @@ __all__ = ["PEGASUS_X", "PegasusXConfig"]
 class PegasusXConfig(Seq2SeqConfig):
     """Configuration of PEGASUS-X. The defaults are the reference's; released checkpoints have 128 global tokens.
 
+    The encoder's tokens attend within blocks of ``block_size`` tokens, whose borders every other layer moves by half a
+    block with ``stagger_local_blocks``, and to ``num_global_tokens`` learned ones.
+    :class:`~minipegasus.families.seq2seq.Seq2SeqConfig` says what the fields are.
+
+    Raises:
+        ConfigError: values of a wrong type or range, or that contradict each other; all of them are named.
+
+    >>> PegasusXConfig(block_size=256).num_global_tokens
+    32
     >>> PegasusXConfig(block_size=5)
     Traceback (most recent call last):
     minipegasus.errors.ConfigError: PegasusXConfig: 1 problem(s)

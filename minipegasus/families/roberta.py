@@ -18,6 +18,11 @@ class RobertaConfig(BertLikeConfig):
 
     Positions are counted from ``pad_token_id + 1``, so that ``max_position_embeddings`` tokens do not quite fit.
 
+    :class:`~minipegasus.families.bert_like.BertLikeConfig` says what the fields are.
+
+    Raises:
+        ConfigError: values of a wrong type or range, or that contradict each other; all of them are named.
+
     >>> RobertaConfig().pad_token_id, RobertaConfig().bos_token_id
     (1, 0)
     """

@@ -19,7 +19,19 @@ _EPSILON = 1e-5
 
 @dataclass(init=False, repr=False, eq=False)
 class Seq2SeqConfig(Config):
-    """Fields of PegasusConfig, BigBirdPegasusConfig and PegasusXConfig, which override the defaults."""
+    """Fields of PegasusConfig, BigBirdPegasusConfig and PegasusXConfig, which override the defaults.
+
+    Attributes:
+        vocab_size, max_position_embeddings: rows of the embedding tables.
+        d_model: width of the model, also as ``hidden_size``; a multiple of both head counts.
+        encoder_layers, decoder_layers, encoder_attention_heads, decoder_attention_heads: counts.
+        encoder_ffn_dim, decoder_ffn_dim: width inside the feed-forward blocks.
+        activation_function: one of ``minipegasus.ops.ACTIVATIONS``.
+        scale_embedding: token embeddings are multiplied by ``sqrt(d_model)``.
+        init_std: standard deviation of weights that are made anew.
+        dropout, attention_dropout, activation_dropout, encoder_layerdrop, decoder_layerdrop: kept for files; nothing is
+            dropped here.
+    """
 
     aliases: ClassVar[dict[str, str]] = {
         "num_attention_heads": "encoder_attention_heads",
