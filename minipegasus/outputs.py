@@ -11,6 +11,9 @@ __all__ = ["ModelOutput"]
 class ModelOutput:
     """Base of all outputs. Fields that are ``None`` are absent from every dictionary and tuple view.
 
+    A name that is absent is a KeyError, as an attribute None; a number past the end an IndexError. Outputs cannot be
+    changed; the arrays in them can.
+
     >>> from dataclasses import dataclass
     >>> @dataclass(frozen=True)
     ... class Pair(ModelOutput):

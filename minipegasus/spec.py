@@ -22,6 +22,11 @@ class ModelSpec:
         head_transform: the activation, where a dense layer, it and a norm precede the vocabulary projection.
         pooler: a dense layer and tanh over the first position stand beside the encoder.
         bridge: a projection joins stacks of different width.
+
+    >>> from minipegasus.families import PEGASUS, PegasusConfig
+    >>> spec = PEGASUS.spec(PegasusConfig(encoder_layers=2), "seq2seq")
+    >>> spec.encoder.layers, spec.decoder.cross_attention, spec.head, spec.logits_bias
+    (2, True, 'lm', 'buffer')
     """
 
     encoder: StackSpec | None
@@ -35,7 +40,15 @@ class ModelSpec:
 
 
 def weight_shapes(spec: ModelSpec) -> dict[str, Shape]:
-    """Return the name and shape of every weight, in our names (``encoder.layers.0.self_attn.q_proj.weight``)."""
+    """Return the name and shape of every weight, in our names (``encoder.layers.0.self_attn.q_proj.weight``).
+
+    Projections are ``(out, in)``, as checkpoints store them. Tied weights are listed under each of their names.
+
+    >>> from minipegasus.families import PEGASUS, PegasusConfig
+    >>> shapes = weight_shapes(PEGASUS.spec(PegasusConfig(vocab_size=50, d_model=32, encoder_ffn_dim=64), "seq2seq"))
+    >>> shapes["encoder.layers.0.fc1.weight"], shapes["lm_head.weight"], shapes["final_logits_bias"]
+    ((64, 32), (50, 32), (1, 50))
+    """
     shapes: dict[str, Shape] = {}
     for path, stack in (("encoder", spec.encoder), ("decoder", spec.decoder)):
         if stack is not None:

@@ -21,8 +21,12 @@ __all__ = ["Checkpoint", "open_checkpoint"]
 def open_checkpoint(folder: str | Path, dtype: npt.DTypeLike = np.float32) -> "Checkpoint":
     """Open the weights of a folder: headers are read and checked, weights are not touched.
 
-    ``model.safetensors`` comes first, then its index, then ``pytorch_model.bin``, then its index.
-    Raises :class:`~minipegasus.errors.CheckpointError` for missing, damaged or unsafe files.
+    ``model.safetensors`` comes first, then its index, then ``pytorch_model.bin``, then its index. ``dtype`` is what
+    floats are given in: float32, float64 or float16.
+
+    Raises:
+        CheckpointError: files that are missing, damaged or unsafe.
+        InputError: another ``dtype``.
 
     >>> import tempfile
     >>> from minipegasus.checkpoints.save import save_checkpoint
@@ -85,6 +89,13 @@ class Checkpoint(Mapping[str, Array]):
         metadata: strings from the safetensors headers.
         notes: what was left out of the files, one sentence each.
         files: the weight files.
+
+    A name that is not there is a KeyError.
+
+    >>> from minipegasus import demo
+    >>> checkpoint = open_checkpoint(demo.folder())
+    >>> checkpoint.format, checkpoint.info["model.shared.weight"].dtype, checkpoint["model.shared.weight"].dtype.name
+    ('safetensors', 'float16', 'float32')
     """
 
     def __init__(self, folder: Path, shards: list[_Shard], dtype: npt.DTypeLike) -> None:
@@ -110,19 +121,44 @@ class Checkpoint(Mapping[str, Array]):
         return len(self.info)
 
     def array(self, name: str, dtype: npt.DTypeLike | None = None) -> Array:
-        """Return tensor ``name`` as a read-only array, floats in ``dtype`` (the checkpoint's own by default)."""
+        """Return tensor ``name`` as a read-only array, floats in ``dtype`` (the one chosen at opening by default).
+
+        Raises:
+            KeyError: there is no such tensor.
+            InputError: ``dtype`` is not float32, float64 or float16.
+
+        >>> from minipegasus import demo
+        >>> open_checkpoint(demo.folder()).array("model.shared.weight", np.float64).dtype.name
+        'float64'
+        """
         target = self.dtype if dtype is None else _float_dtype(dtype)
         array = cast(self.stored(name), self.info[name].dtype, target)
         array.flags.writeable = False
         return array
 
     def stored(self, name: str) -> Array:
-        """Return tensor ``name`` as the file has it: never copied, bfloat16 as uint16, maybe strided or unaligned."""
+        """Return tensor ``name`` as the file has it: never copied, bfloat16 as uint16, maybe strided or unaligned.
+
+        Raises:
+            KeyError: there is no such tensor.
+
+        >>> from minipegasus import demo
+        >>> open_checkpoint(demo.folder()).stored("model.shared.weight").dtype.name
+        'float16'
+        """
         info = self.info[name]
         return stored_view(self._mapped[info.file], info)
 
     def same(self, one: str, other: str) -> bool:
-        """Tell whether two names hold the same tensor: the same place in a file, or equal bytes."""
+        """Tell whether two names hold the same tensor: the same place in a file, or equal bytes.
+
+        >>> import tempfile
+        >>> from minipegasus.checkpoints import save_checkpoint
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> save_checkpoint(folder, {name: np.ones(3, np.float32) for name in ("a", "b")}, config={})
+        >>> open_checkpoint(folder).same("a", "b")
+        True
+        """
         a, b = self.info[one], self.info[other]
         if (a.dtype, a.shape) != (b.dtype, b.shape):
             return False
@@ -132,7 +168,16 @@ class Checkpoint(Mapping[str, Array]):
         return all(x.tobytes() == y.tobytes() for x, y in pairs)
 
     def release(self) -> None:
-        """Let go of the file pages read so far, to stream a checkpoint in little memory; arrays stay valid."""
+        """Let go of the file pages read so far, to stream a checkpoint in little memory; arrays stay valid.
+
+        >>> from minipegasus import demo
+        >>> checkpoint, count = open_checkpoint(demo.folder()), 0
+        >>> for name in checkpoint:
+        ...     count += checkpoint[name].size
+        ...     checkpoint.release()
+        >>> count == sum(info.size for info in checkpoint.info.values())
+        True
+        """
         for mapped in self._mapped.values():
             mapped.release()
 

@@ -28,8 +28,14 @@ def resolve_folder(name_or_path: str | os.PathLike[str], revision: str | None = 
     """Return the folder of a checkpoint: an existing directory, else what the hub's cache has under that name.
 
     ``revision`` is a branch, a tag or a commit of the cached repository ("main" by default); a directory has none.
-    Nothing is downloaded: :class:`~minipegasus.errors.CheckpointError` says where was looked and what is there.
+    Nothing is downloaded.
 
+    Raises:
+        CheckpointError: there is no such folder, name or revision; it says where was looked and what is there.
+
+    >>> from minipegasus import demo
+    >>> resolve_folder(demo.folder()) == demo.folder()
+    True
     >>> resolve_folder("google/no-such-model")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...

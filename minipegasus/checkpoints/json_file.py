@@ -20,8 +20,9 @@ _MAX_DIGITS = 400  # 1e30 written out is common in tokenizer_config.json; Python
 def read_json(path: Path, limit: int = MAX_JSON_BYTES) -> dict[str, Any]:
     """Return the object that the JSON file ``path`` holds.
 
-    Raises :class:`~minipegasus.errors.CheckpointError` for a missing file, more than ``limit`` bytes, bad UTF-8 or
-    JSON, anything but an object at the top, a key given twice, NaN or infinity, or deep nesting.
+    Raises:
+        CheckpointError: a missing file, more than ``limit`` bytes, bad UTF-8 or JSON, anything but an object at the
+            top, a key given twice, NaN or infinity, or deep nesting.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "config.json"

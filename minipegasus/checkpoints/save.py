@@ -45,8 +45,18 @@ def save_checkpoint(
 ) -> None:
     """Write ``config.json``, ``generation_config.json`` and safetensors weights, sharded past ``max_shard_size``.
 
-    Every file appears whole, and only when all are complete. Tensors are written in their own dtype.
-    Raises :class:`~minipegasus.errors.InputError` for what the format cannot hold.
+    Every file appears whole, and only when all are complete. Tensors are written in their own dtype, any that
+    safetensors has. ``max_shard_size`` is bytes, or a string such as "200MB"; with several files an index names them.
+
+    Raises:
+        InputError: what the formats cannot hold, or a size that is none.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> tensors = {"a": np.ones((2, 3), np.float32), "b": np.zeros(4, np.float16)}
+    >>> save_checkpoint(folder, tensors, config={"model_type": "pegasus"}, max_shard_size=24)
+    >>> sorted(path.name for path in folder.iterdir())[1:]
+    ['model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors', 'model.safetensors.index.json']
     """
     problems = [
         f"{name!r}: expected an array of {', '.join(BY_NAME)}, found {_kind(array)}"
@@ -74,6 +84,8 @@ def convert(
     """Write folder ``source`` as a safetensors folder ``out``, streaming, and return the new checkpoint.
 
     Args:
+        source: a checkpoint folder of any format.
+        out: another folder, made where it is missing.
         dtype: "float32", "float16" or "bfloat16" for all floats (rounded to nearest even); None keeps each tensor's.
         progress: see :data:`Progress`.
         keep: tells which names to write; all by default. Leave out a name only where another holds the same tensor
@@ -81,7 +93,16 @@ def convert(
         max_shard_size: as transformers' ``save_pretrained``.
 
     Configs and tokenizer files are copied. Memory stays below twice the largest tensor.
-    Raises :class:`~minipegasus.errors.CheckpointError`, also where a value overflows the narrower dtype.
+
+    Raises:
+        CheckpointError: files that are missing, damaged or unsafe, or a value that overflows the narrower dtype.
+        InputError: ``out`` is ``source``, or another ``dtype``.
+
+    >>> import tempfile
+    >>> from minipegasus import demo
+    >>> checkpoint = convert(demo.folder(), Path(tempfile.mkdtemp()) / "wide", dtype="float32")
+    >>> {info.dtype for info in checkpoint.info.values()}
+    {'float32'}
     """
     source, out = Path(source), Path(out)
     if out.exists() and out.resolve() == source.resolve():

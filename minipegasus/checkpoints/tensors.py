@@ -70,7 +70,14 @@ BY_NAME = {dtype.name: dtype for dtype in DTYPES}
 class TensorInfo:
     """Where one tensor lies: the view is made from this alone, after every number here was checked.
 
-    ``offset`` and ``strides`` are bytes; ``strides`` is None for a C-contiguous tensor.
+    ``offset`` and ``strides`` are bytes; ``strides`` is None for a C-contiguous tensor. ``dtype`` is a name such as
+    "float32" or "bfloat16".
+
+    >>> from minipegasus import demo
+    >>> from minipegasus.checkpoints import open_checkpoint
+    >>> info = open_checkpoint(demo.folder()).info["model.shared.weight"]
+    >>> info.dtype, info.file.name, len(info.shape), info.nbytes == 2 * info.size
+    ('float16', 'model.safetensors', 2, True)
     """
 
     name: str

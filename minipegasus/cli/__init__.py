@@ -42,7 +42,15 @@ class _Formatter(RawDescriptionHelpFormatter):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command line (``sys.argv`` by default) and return its exit code; wrong usage exits with 2."""
+    """Run one command line (``sys.argv`` by default) and return its exit code; wrong usage exits with 2.
+
+    Nothing is raised but SystemExit, by ``--help``, ``--version`` and wrong usage: what is refused goes to standard
+    error.
+
+    >>> main(["config"])
+    ops:           ...
+    0
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
     _prepare_streams()
     try:

@@ -16,7 +16,16 @@ _FIRST = 64
 
 
 class LayerCache:
-    """One layer's keys and values: its own positions, which grow, and the encoder's, which do not."""
+    """One layer's keys and values: its own positions, which grow, and the encoder's, which do not.
+
+    ``cross`` is None or the encoder's ``(keys, values)``, each ``[b, h, source length, d]``.
+
+    >>> layer = LayerCache(capacity=8)
+    >>> k = np.ones((1, 2, 3, 4), np.float32)
+    >>> keys, values = layer.append(k, k)
+    >>> layer.append(k, k)[0].shape, layer.length
+    ((1, 2, 6, 4), 6)
+    """
 
     __slots__ = ("_k", "_v", "capacity", "cross", "length")
 
@@ -26,7 +35,7 @@ class LayerCache:
         self.cross: tuple[FloatArray, FloatArray] | None = None
 
     def append(self, k_bhsd: FloatArray, v_bhsd: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Store new positions behind the old ones and return views of all of them."""
+        """Store new positions ``[b, h, new, d]`` behind the old ones and return views ``[b, h, length, d]`` of all."""
         b, h, new, d = k_bhsd.shape
         total = self.length + new
         if self.length == 0:
@@ -65,6 +74,16 @@ class Cache:
             is allocated soon lies in memory. A longer sequence doubles it, which costs a copy.
 
     Reordering (beam search) never moves keys: ``rows`` notes for every row and position where its keys lie.
+
+    >>> from minipegasus import PegasusForConditionalGeneration, demo
+    >>> model = PegasusForConditionalGeneration.from_pretrained(demo.folder())
+    >>> out = model([[300, 301, 1]], decoder_input_ids=[[0, 300]], use_cache=True)
+    >>> cache = out.past_key_values
+    >>> cache.get_seq_length(), cache[0][0].shape[2], cache[0][2].shape[2]  # own keys, the encoder's keys
+    (2, 2, 3)
+    >>> more = model(encoder_outputs=(out.encoder_last_hidden_state,), decoder_input_ids=[[301]], past_key_values=cache)
+    >>> more.logits.shape[1], cache.get_seq_length()
+    (1, 3)
     """
 
     def __init__(self, layers: int, capacity: int = 32) -> None:
@@ -95,7 +114,14 @@ class Cache:
         return np.ascontiguousarray(self._rows[:, :length])
 
     def reorder(self, parents: IntArray) -> None:
-        """Let row i continue what row ``parents[i]`` has seen; beams stay within the item whose keys they share."""
+        """Let row i continue what row ``parents[i]`` has seen; beams stay within the item whose keys they share.
+
+        >>> cache, k = Cache(1), np.arange(2, dtype=np.float32).reshape(2, 1, 1, 1)
+        >>> _ = cache.layers[0].append(k, k)
+        >>> cache.reorder(np.array([1, 1]))
+        >>> cache[0][0].ravel().tolist()
+        [1.0, 1.0]
+        """
         length = self.get_seq_length()
         if length == 0 or np.array_equal(parents, np.arange(len(parents))):
             return
@@ -126,7 +152,17 @@ class Cache:
 
     @classmethod
     def from_legacy_cache(cls, past: Sequence[Sequence[npt.ArrayLike]], dtype: npt.DTypeLike = np.float32) -> "Cache":
-        """Copy a tuple of per-layer ``(keys, values[, cross keys, cross values])`` into a new cache."""
+        """Copy a tuple of per-layer ``(keys, values[, cross keys, cross values])`` into a new cache.
+
+        Every array is ``[batch, heads, positions, head width]``; the copies have the dtype ``dtype``.
+
+        Raises:
+            InputError: a layer with another number of arrays, or keys and values of unequal shape.
+
+        >>> k = np.ones((1, 2, 3, 4))
+        >>> Cache.from_legacy_cache(((k, k),)).get_seq_length()
+        3
+        """
         cache = cls(len(past))
         for index, (layer, entry) in enumerate(zip(cache.layers, past, strict=True)):
             if len(entry) not in (2, 4):
