@@ -4,6 +4,7 @@ from typing import Any
 
 from ..families.bert_generation import BERT_GENERATION
 from .bert_like import BareStack, StackLM
+from .declared import declared
 
 __all__ = ["BertGenerationDecoder", "BertGenerationEncoder"]
 
@@ -25,6 +26,7 @@ class BertGenerationEncoder(BareStack):
 
     family = BERT_GENERATION
 
+    @declared
     def __call__(  # type: ignore[override]
         self,
         input_ids: Any = None,
@@ -45,8 +47,6 @@ class BertGenerationEncoder(BareStack):
 
         ``token_type_ids``, which BERT's tokenizer returns, are accepted and have no effect.
         """
-        arguments = {name: value for name, value in locals().items() if name not in {"self", "__class__"}}
-        return super().__call__(**arguments)
 
 
 class BertGenerationDecoder(StackLM):
@@ -62,6 +62,7 @@ class BertGenerationDecoder(StackLM):
 
     family = BERT_GENERATION
 
+    @declared
     def __call__(  # type: ignore[override]
         self,
         input_ids: Any = None,
@@ -84,5 +85,3 @@ class BertGenerationDecoder(StackLM):
 
         ``token_type_ids``, which BERT's tokenizer returns, are accepted and have no effect.
         """
-        arguments = {name: value for name, value in locals().items() if name not in {"self", "__class__"}}
-        return super().__call__(**arguments)

@@ -8,6 +8,7 @@ from ..nn.heads import first_pooled
 from ..nn.losses import cross_entropy
 from . import inputs
 from .causal import SingleStackLM
+from .declared import declared
 from .outputs import BaseModelOutputWithPastAndCrossAttentions, BaseModelOutputWithPoolingAndCrossAttentions
 from .pretrained import Dtype
 from .stack import SingleStack
@@ -20,6 +21,7 @@ class BareStack(SingleStack):
 
     role = "base"
 
+    @declared
     def __call__(
         self,
         input_ids: Any = None,
@@ -61,21 +63,9 @@ class BareStack(SingleStack):
         Raises:
             InputError: an argument has the wrong shape, range or combination.
         """
-        probs, states, as_output = self._flags(output_attentions, output_hidden_states, return_dict)
-        coded, cache = self._run(
-            input_ids=input_ids,
-            inputs_embeds=inputs_embeds,
-            attention_mask=attention_mask,
-            token_type_ids=token_type_ids,
-            position_ids=position_ids,
-            head_mask=head_mask,
-            encoder_hidden_states=encoder_hidden_states,
-            encoder_attention_mask=encoder_attention_mask,
-            past_key_values=past_key_values,
-            use_cache=use_cache,
-            need_probs=probs,
-            need_states=states,
-        )
+
+    def _call(self, *, return_dict: bool | None = None, cache_position: Any = None, **arguments: Any) -> Any:
+        coded, cache = self._run(**arguments)
         out = BaseModelOutputWithPastAndCrossAttentions(
             last_hidden_state=coded.last,
             past_key_values=cache,
@@ -83,13 +73,14 @@ class BareStack(SingleStack):
             attentions=coded.attentions,
             cross_attentions=coded.cross_attentions,
         )
+        result = self._returned(out, return_dict)
         if not self._spec.pooler:
-            return out if as_output else out.to_tuple()
+            return result
         pooled = first_pooled(self.params["pooler"], coded.last)
-        if as_output:
+        if result is out:
             return BaseModelOutputWithPoolingAndCrossAttentions(pooler_output=pooled, **dict(out.items()))
         # The cache precedes the states in the tuple, and follows them among the fields of the output: the reference's.
-        last, *rest = out.to_tuple()
+        last, *rest = result
         return (last, pooled, *rest)
 
 
@@ -108,6 +99,7 @@ class StackLM(SingleStackLM):
                 stacklevel=3,
             )
 
+    @declared
     def __call__(
         self,
         input_ids: Any = None,
@@ -137,21 +129,19 @@ class StackLM(SingleStackLM):
         Returns:
             :class:`~minipegasus.models.outputs.CausalLMOutputWithCrossAttentions`, ``logits`` float ``[b, t, v]``.
         """
-        probs, states, as_output = self._flags(output_attentions, output_hidden_states, return_dict)
-        coded, cache = self._run(
-            input_ids=input_ids,
-            inputs_embeds=inputs_embeds,
-            attention_mask=attention_mask,
-            token_type_ids=token_type_ids,
-            position_ids=position_ids,
-            head_mask=head_mask,
-            encoder_hidden_states=encoder_hidden_states,
-            encoder_attention_mask=encoder_attention_mask,
-            past_key_values=past_key_values,
-            use_cache=use_cache if labels is None else False,
-            need_probs=probs,
-            need_states=states,
-        )
+
+    def _call(
+        self,
+        *,
+        labels: Any = None,
+        num_items_in_batch: float | None = None,
+        return_dict: bool | None = None,
+        cache_position: Any = None,
+        **arguments: Any,
+    ) -> Any:
+        if labels is not None:
+            arguments["use_cache"] = False
+        coded, cache = self._run(**arguments)
         logits = self._logits(coded.last)
         loss = None
         if labels is not None:
@@ -159,4 +149,4 @@ class StackLM(SingleStackLM):
             loss = cross_entropy(
                 logits[:, :-1].reshape(-1, logits.shape[-1]), targets[:, 1:].reshape(-1), divisor=num_items_in_batch
             )
-        return self._output(coded, cache, logits, loss, as_output)
+        return self._output(coded, cache, logits, loss, return_dict)

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..arrays import FloatArray
 from ..errors import InputError
+from ..families.config import Config
 from ..nn.blocks import Memory
 from ..nn.cache import Cache
 from ..nn.coders import Coded, decode, encode
@@ -15,7 +16,15 @@ from ..nn.params import Params
 from ..nn.stackspec import StackSpec
 from . import inputs
 
-__all__ = ["run_decoder", "run_encoder"]
+__all__ = ["needs", "run_decoder", "run_encoder"]
+
+
+def needs(config: Config, attentions: bool | None, states: bool | None) -> dict[str, Any]:
+    """Return which of every layer's results are wanted: what the call says, or else the configuration."""
+    return {
+        "need_probs": config.output_attentions if attentions is None else attentions,
+        "need_states": config.output_hidden_states if states is None else states,
+    }
 
 
 def _tokens(spec: StackSpec, ids: Any, embeds: Any, prefix: str, dtype: np.dtype[Any]) -> tuple[Any, Any, int, int]:

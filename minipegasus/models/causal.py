@@ -14,6 +14,7 @@ from ..nn.coders import Coded
 from ..nn.losses import cross_entropy
 from . import inputs
 from .calls import run_decoder
+from .declared import declared
 from .decoding import RunningDecoding, last_repeated
 from .generative import Generative
 from .outputs import CausalLMOutputWithCrossAttentions
@@ -34,7 +35,12 @@ class SingleStackLM(SingleStack, Generative):
     positional_inputs: ClassVar[AbstractSet[str]] = frozenset()
 
     def _output(
-        self, coded: Coded, cache: Cache | None, logits: FloatArray, loss: FloatArray | None, as_output: bool
+        self,
+        coded: Coded,
+        cache: Cache | None,
+        logits: FloatArray,
+        loss: FloatArray | None,
+        return_dict: bool | None,
     ) -> Any:
         out = CausalLMOutputWithCrossAttentions(
             loss=loss,
@@ -44,7 +50,7 @@ class SingleStackLM(SingleStack, Generative):
             attentions=coded.attentions,
             cross_attentions=coded.cross_attentions,
         )
-        return out if as_output else out.to_tuple()
+        return self._returned(out, return_dict)
 
     def model_keywords(self) -> AbstractSet[str]:
         """Return what ``generate`` may pass on to the model."""
@@ -99,6 +105,7 @@ class CausalLM(SingleStackLM):
     config_changes: ClassVar[dict[str, Any]] = {"is_decoder": True, "is_encoder_decoder": False}
     generation_inputs = SingleStackLM.generation_inputs | {"cross_attn_head_mask"}
 
+    @declared
     def __call__(
         self,
         input_ids: Any = None,
@@ -136,24 +143,12 @@ class CausalLM(SingleStackLM):
         Returns:
             :class:`~minipegasus.models.outputs.CausalLMOutputWithCrossAttentions`.
         """
-        probs, states, as_output = self._flags(output_attentions, output_hidden_states, return_dict)
-        coded, cache = self._run(
-            input_ids=input_ids,
-            inputs_embeds=inputs_embeds,
-            attention_mask=attention_mask,
-            encoder_hidden_states=encoder_hidden_states,
-            encoder_attention_mask=encoder_attention_mask,
-            head_mask=head_mask,
-            cross_attn_head_mask=cross_attn_head_mask,
-            past_key_values=past_key_values,
-            use_cache=use_cache,
-            cache_position=cache_position,
-            need_probs=probs,
-            need_states=states,
-        )
+
+    def _call(self, *, labels: Any = None, return_dict: bool | None = None, **arguments: Any) -> Any:
+        coded, cache = self._run(**arguments)
         logits = self._logits(coded.last)
         loss = None
         if labels is not None:
             targets = inputs.labels(labels, logits.shape[-1], logits.shape[:2])
             loss = cross_entropy(logits.reshape(-1, logits.shape[-1]), targets.reshape(-1))
-        return self._output(coded, cache, logits, loss, as_output)
+        return self._output(coded, cache, logits, loss, return_dict)

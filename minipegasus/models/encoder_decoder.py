@@ -16,6 +16,7 @@ from .bert import BertLMHeadModel, BertModel
 from .bert_generation import BertGenerationDecoder, BertGenerationEncoder
 from .bert_like import BareStack
 from .bigbird_pegasus import BigBirdPegasusForCausalLM
+from .calls import needs
 from .causal import SingleStackLM
 from .configs import IGNORED, EncoderDecoderConfig, read_config
 from .outputs import Seq2SeqLMOutput
@@ -245,13 +246,12 @@ class EncoderDecoderModel(ConditionalGeneration):
         unknown = [name for name in halves if name not in decoder_names and name not in self.encoder_inputs]
         if unknown:
             raise TypeError(f"EncoderDecoderModel got unexpected keyword argument(s): {', '.join(map(repr, unknown))}")
-        wanted = {"output_attentions": output_attentions, "output_hidden_states": output_hidden_states}
         encoded = self._encoded(
             encoder_outputs,
-            *self._wants(self.config.encoder, **wanted),
             input_ids=input_ids,
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
+            **needs(self.config.encoder, output_attentions, output_hidden_states),
             **{name: value for name, value in halves.items() if name in self.encoder_inputs},
         )
         if labels is not None:
@@ -263,7 +263,6 @@ class EncoderDecoderModel(ConditionalGeneration):
                 if decoder_attention_mask is None:
                     decoder_attention_mask = decoder_input_ids != pad_id
                     decoder_attention_mask[:, 0] = True
-        probs, states = self._wants(self.config.decoder, **wanted)
         out = self._decoded(
             encoded,
             past_key_values,
@@ -272,19 +271,12 @@ class EncoderDecoderModel(ConditionalGeneration):
             inputs_embeds=decoder_inputs_embeds,
             attention_mask=decoder_attention_mask,
             memory_mask=attention_mask,
-            need_probs=probs,
-            need_states=states,
+            **needs(self.config.decoder, output_attentions, output_hidden_states),
             **{decoder_names[name]: value for name, value in halves.items() if name in decoder_names},
         )
         result = self._with_logits(out, labels)
         as_output = self.config.return_dict if return_dict is None else return_dict
         return result if as_output else self._as_tuple(result, whole=encoder_outputs is None)
-
-    @staticmethod
-    def _wants(config: Any, **asked: bool | None) -> tuple[bool, bool]:
-        """Return whether attentions and states of the half with this configuration are wanted."""
-        probs, states = (getattr(config, name) if value is None else value for name, value in asked.items())
-        return probs, states
 
     def _as_tuple(self, result: Seq2SeqLMOutput, whole: bool) -> tuple[Any, ...]:
         """Return what is present; the tuple of an encoder with a pooler has its result second, and so has this."""

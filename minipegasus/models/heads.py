@@ -10,6 +10,7 @@ from ..families.family import Role
 from ..nn.heads import class_logits, span_logits
 from ..nn.losses import binary_cross_entropy, cross_entropy, mean_squared_error
 from . import inputs
+from .declared import declared
 from .outputs import Seq2SeqQuestionAnsweringModelOutput, Seq2SeqSequenceClassifierOutput
 from .seq2seq import Seq2SeqBase
 
@@ -21,6 +22,7 @@ class SequenceClassification(Seq2SeqBase):
 
     role: ClassVar[Role] = "classification"
 
+    @declared
     def __call__(
         self,
         input_ids: Any = None,
@@ -53,28 +55,16 @@ class SequenceClassification(Seq2SeqBase):
         Returns:
             :class:`~minipegasus.models.outputs.Seq2SeqSequenceClassifierOutput`, ``logits`` float ``[b, labels]``.
         """
-        probs, states, as_output = self._flags(output_attentions, output_hidden_states, return_dict)
+
+    def _call(
+        self, *, input_ids: Any = None, labels: Any = None, return_dict: bool | None = None, **arguments: Any
+    ) -> Any:
         if input_ids is None:
             raise InputError("input_ids: expected ids, in which the last eos is looked for, found none")
         ids = inputs.integers(input_ids, "input_ids")
-        out = self._run(
-            input_ids=input_ids,
-            attention_mask=attention_mask,
-            decoder_input_ids=decoder_input_ids,
-            decoder_attention_mask=decoder_attention_mask,
-            head_mask=head_mask,
-            decoder_head_mask=decoder_head_mask,
-            cross_attn_head_mask=cross_attn_head_mask,
-            encoder_outputs=encoder_outputs,
-            past_key_values=None,
-            inputs_embeds=inputs_embeds,
-            decoder_inputs_embeds=decoder_inputs_embeds,
-            use_cache=labels is None and (self.config.use_cache if use_cache is None else use_cache),
-            need_probs=probs,
-            need_states=states,
-            cache_position=cache_position,
-        )
-        rest = dict(out.items())
+        if labels is not None:
+            arguments["use_cache"] = False
+        rest = dict(self._run(input_ids=input_ids, **arguments).items())
         states_btm = rest.pop("last_hidden_state")
         if states_btm.shape[:2] != ids.shape:
             raise InputError(
@@ -83,8 +73,7 @@ class SequenceClassification(Seq2SeqBase):
         last = _last_position(ids, self.config.eos_token_id)
         logits = class_logits(self.params["classification_head"], states_btm[np.arange(len(ids)), last])
         loss = None if labels is None else self._loss(logits, np.asarray(labels))
-        result = Seq2SeqSequenceClassifierOutput(loss=loss, logits=logits, **rest)
-        return result if as_output else result.to_tuple()
+        return self._returned(Seq2SeqSequenceClassifierOutput(loss=loss, logits=logits, **rest), return_dict)
 
     def _loss(self, logits_bn: FloatArray, labels: Any) -> FloatArray:
         b, n = logits_bn.shape
@@ -109,6 +98,7 @@ class QuestionAnswering(Seq2SeqBase):
     role: ClassVar[Role] = "spans"
     config_changes: ClassVar[dict[str, Any]] = {"num_labels": 2}
 
+    @declared
     def __call__(
         self,
         input_ids: Any = None,
@@ -138,26 +128,19 @@ class QuestionAnswering(Seq2SeqBase):
         Returns:
             :class:`~minipegasus.models.outputs.Seq2SeqQuestionAnsweringModelOutput`, logits float ``[b, t]``.
         """
-        probs, states, as_output = self._flags(output_attentions, output_hidden_states, return_dict)
+
+    def _call(
+        self,
+        *,
+        start_positions: Any = None,
+        end_positions: Any = None,
+        return_dict: bool | None = None,
+        **arguments: Any,
+    ) -> Any:
         with_loss = start_positions is not None and end_positions is not None
-        out = self._run(
-            input_ids=input_ids,
-            attention_mask=attention_mask,
-            decoder_input_ids=decoder_input_ids,
-            decoder_attention_mask=decoder_attention_mask,
-            head_mask=head_mask,
-            decoder_head_mask=decoder_head_mask,
-            cross_attn_head_mask=cross_attn_head_mask,
-            encoder_outputs=encoder_outputs,
-            past_key_values=None,
-            inputs_embeds=inputs_embeds,
-            decoder_inputs_embeds=decoder_inputs_embeds,
-            use_cache=not with_loss and (self.config.use_cache if use_cache is None else use_cache),
-            need_probs=probs,
-            need_states=states,
-            cache_position=cache_position,
-        )
-        rest = dict(out.items())
+        if with_loss:
+            arguments["use_cache"] = False
+        rest = dict(self._run(**arguments).items())
         start, end = span_logits(self.params["qa_outputs"], rest.pop("last_hidden_state"))
         loss = None
         if with_loss:
@@ -169,8 +152,8 @@ class QuestionAnswering(Seq2SeqBase):
                 )
             ]
             loss = np.asarray((losses[0] + losses[1]) / 2, start.dtype)
-        result = Seq2SeqQuestionAnsweringModelOutput(loss=loss, start_logits=start, end_logits=end, **rest)
-        return result if as_output else result.to_tuple()
+        out = Seq2SeqQuestionAnsweringModelOutput(loss=loss, start_logits=start, end_logits=end, **rest)
+        return self._returned(out, return_dict)
 
 
 def _last_position(ids_bt: Any, eos: Any) -> Any:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from ..families.pegasus_x import PEGASUS_X
+from .declared import declared
 from .seq2seq import ConditionalGeneration, Seq2SeqModel
 
 __all__ = ["PegasusXForConditionalGeneration", "PegasusXModel"]
@@ -17,6 +18,7 @@ class PegasusXModel(Seq2SeqModel):
 
     family = PEGASUS_X
 
+    @declared
     def __call__(  # type: ignore[override]
         self,
         input_ids: Any = None,
@@ -34,8 +36,6 @@ class PegasusXModel(Seq2SeqModel):
         cache_position: Any = None,
     ) -> Any:
         """Run encoder and decoder; the arguments are those of :class:`Seq2SeqModel` without head masks."""
-        arguments = {name: value for name, value in locals().items() if name not in {"self", "__class__"}}
-        return super().__call__(**arguments)
 
 
 class PegasusXForConditionalGeneration(ConditionalGeneration):
@@ -43,6 +43,7 @@ class PegasusXForConditionalGeneration(ConditionalGeneration):
 
     family = PEGASUS_X
 
+    @declared
     def __call__(  # type: ignore[override]
         self,
         input_ids: Any = None,
@@ -61,5 +62,3 @@ class PegasusXForConditionalGeneration(ConditionalGeneration):
         cache_position: Any = None,
     ) -> Any:
         """Run the model; the arguments are those of :class:`ConditionalGeneration` without head masks."""
-        arguments = {name: value for name, value in locals().items() if name not in {"self", "__class__"}}
-        return super().__call__(**arguments)

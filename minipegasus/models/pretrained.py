@@ -20,6 +20,7 @@ from ..families.config import Config
 from ..families.family import Family, Layout, Role
 from ..generation.config import GenerationConfig
 from ..nn.params import Params, Recorder
+from ..outputs import ModelOutput
 from ..spec import ModelSpec
 from .configs import IGNORED, config_class
 
@@ -253,14 +254,13 @@ class PreTrainedModel:
 
     # Calling
 
-    def _flags(self, attentions: bool | None, states: bool | None, return_dict: bool | None) -> tuple[bool, bool, bool]:
-        """Return the three switches, taken from the configuration where a call leaves them open."""
-        config = self.config
-        return (
-            config.output_attentions if attentions is None else attentions,
-            config.output_hidden_states if states is None else states,
-            config.return_dict if return_dict is None else return_dict,
-        )
+    def _call(self, **arguments: Any) -> Any:
+        """Do what a call does, given its arguments by their names; see :func:`~.declared.declared`."""
+        raise NotImplementedError
+
+    def _returned(self, out: ModelOutput, return_dict: bool | None) -> Any:
+        """Return an output in the form that the call, or else the configuration, asks for."""
+        return out if (self.config.return_dict if return_dict is None else return_dict) else out.to_tuple()
 
 
 def _computed_in(dtype: Any) -> np.dtype[Any]:

@@ -15,7 +15,8 @@ from ..nn.coders import Coded
 from ..nn.layers import linear
 from ..nn.losses import IGNORED, cross_entropy
 from . import inputs
-from .calls import run_decoder, run_encoder
+from .calls import needs, run_decoder, run_encoder
+from .declared import declared
 from .decoding import RunningDecoding, last_repeated
 from .generative import Generative
 from .outputs import BaseModelOutput, Seq2SeqLMOutput, Seq2SeqModelOutput
@@ -46,22 +47,15 @@ class Seq2SeqBase(PreTrainedModel):
     #: Whether missing decoder ids are the input ids, shifted; otherwise they are an error.
     shifts_inputs: ClassVar[bool] = False
 
-    def _encode(self, need_probs: bool, need_states: bool, **arguments: Any) -> Coded:
+    def _encode(self, **arguments: Any) -> Coded:
         assert self._spec.encoder is not None
-        return run_encoder(
-            self.params["encoder"],
-            self._spec.encoder,
-            self.dtype,
-            need_probs=need_probs,
-            need_states=need_states,
-            **arguments,
-        )
+        return run_encoder(self.params["encoder"], self._spec.encoder, self.dtype, **arguments)
 
-    def _encoded(self, encoder_outputs: Any, need_probs: bool, need_states: bool, **arguments: Any) -> Coded:
+    def _encoded(self, encoder_outputs: Any, **arguments: Any) -> Coded:
         """Return what the caller says that the encoder returned, or run it."""
         assert self._spec.encoder is not None
         if encoder_outputs is None:
-            return self._encode(need_probs, need_states, **arguments)
+            return self._encode(**arguments)
         return Coded(*inputs.encoder_states(encoder_outputs, self._spec.encoder.width, self.dtype))
 
     def _memory(self, encoded: Coded) -> FloatArray:
@@ -106,58 +100,55 @@ class Seq2SeqBase(PreTrainedModel):
             output_hidden_states: bool | None = None,
             return_dict: bool | None = None,
         ) -> Any:
-            probs, states, as_output = self._flags(output_attentions, output_hidden_states, return_dict)
             coded = self._encode(
-                probs,
-                states,
                 input_ids=input_ids,
                 inputs_embeds=inputs_embeds,
                 attention_mask=attention_mask,
                 head_mask=head_mask,
+                **needs(self.config, output_attentions, output_hidden_states),
             )
-            out = BaseModelOutput(coded.last, coded.states, coded.attentions)
-            return out if as_output else out.to_tuple()
+            return self._returned(BaseModelOutput(coded.last, coded.states, coded.attentions), return_dict)
 
         return encoder
 
     def _run(
         self,
         *,
-        input_ids: Any,
-        attention_mask: Any,
-        decoder_input_ids: Any,
-        decoder_attention_mask: Any,
-        head_mask: Any,
-        decoder_head_mask: Any,
-        cross_attn_head_mask: Any,
-        encoder_outputs: Any,
-        past_key_values: Any,
-        inputs_embeds: Any,
-        decoder_inputs_embeds: Any,
-        use_cache: bool,
-        need_probs: bool,
-        need_states: bool,
-        cache_position: Any,
+        input_ids: Any = None,
+        attention_mask: Any = None,
+        decoder_input_ids: Any = None,
+        decoder_attention_mask: Any = None,
+        head_mask: Any = None,
+        decoder_head_mask: Any = None,
+        cross_attn_head_mask: Any = None,
+        encoder_outputs: Any = None,
+        past_key_values: Any = None,
+        inputs_embeds: Any = None,
+        decoder_inputs_embeds: Any = None,
+        use_cache: bool | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        cache_position: Any = None,
     ) -> Seq2SeqModelOutput:
-        """Run both stacks."""
+        """Run both stacks; the arguments are those of :class:`Seq2SeqModel`."""
         if decoder_input_ids is None and decoder_inputs_embeds is None and self.shifts_inputs:
             if input_ids is None:
                 raise InputError("decoder_input_ids: expected ids, or input_ids to make them from, found neither")
             ids = inputs.token_ids(input_ids, "input_ids", self.config.vocab_size)
             decoder_input_ids = shift_tokens_right(ids, self.config.pad_token_id, self.config.decoder_start_token_id)
+        wanted = needs(self.config, output_attentions, output_hidden_states)
         encoded = self._encoded(
             encoder_outputs,
-            need_probs,
-            need_states,
             input_ids=input_ids,
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
             head_mask=head_mask,
+            **wanted,
         )
         return self._decoded(
             encoded,
             past_key_values,
-            use_cache,
+            self.config.use_cache if use_cache is None else use_cache,
             input_ids=decoder_input_ids,
             inputs_embeds=decoder_inputs_embeds,
             attention_mask=decoder_attention_mask,
@@ -165,8 +156,7 @@ class Seq2SeqBase(PreTrainedModel):
             head_mask=decoder_head_mask,
             cross_attn_head_mask=cross_attn_head_mask,
             cache_position=cache_position,
-            need_probs=need_probs,
-            need_states=need_states,
+            **wanted,
         )
 
 
@@ -175,6 +165,7 @@ class Seq2SeqModel(Seq2SeqBase):
 
     role: ClassVar[Role] = "base"
 
+    @declared
     def __call__(
         self,
         input_ids: Any = None,
@@ -215,25 +206,9 @@ class Seq2SeqModel(Seq2SeqBase):
         Raises:
             InputError: an argument has the wrong shape, range or combination.
         """
-        probs, states, as_output = self._flags(output_attentions, output_hidden_states, return_dict)
-        out = self._run(
-            input_ids=input_ids,
-            attention_mask=attention_mask,
-            decoder_input_ids=decoder_input_ids,
-            decoder_attention_mask=decoder_attention_mask,
-            head_mask=head_mask,
-            decoder_head_mask=decoder_head_mask,
-            cross_attn_head_mask=cross_attn_head_mask,
-            encoder_outputs=encoder_outputs,
-            past_key_values=past_key_values,
-            inputs_embeds=inputs_embeds,
-            decoder_inputs_embeds=decoder_inputs_embeds,
-            use_cache=self.config.use_cache if use_cache is None else use_cache,
-            need_probs=probs,
-            need_states=states,
-            cache_position=cache_position,
-        )
-        return out if as_output else out.to_tuple()
+
+    def _call(self, *, return_dict: bool | None = None, **arguments: Any) -> Any:
+        return self._returned(self._run(**arguments), return_dict)
 
 
 class ConditionalGeneration(Seq2SeqBase, Generative):
@@ -250,6 +225,7 @@ class ConditionalGeneration(Seq2SeqBase, Generative):
     #: Those with one entry per position, which ``generate`` cuts to a step's.
     positional_inputs: ClassVar[Mapping[str, str]] = {}
 
+    @declared
     def __call__(
         self,
         input_ids: Any = None,
@@ -278,34 +254,16 @@ class ConditionalGeneration(Seq2SeqBase, Generative):
         Returns:
             :class:`~minipegasus.models.outputs.Seq2SeqLMOutput`, ``logits`` float ``[b, t, v]``.
         """
-        probs, states, as_output = self._flags(output_attentions, output_hidden_states, return_dict)
-        use_cache = self.config.use_cache if use_cache is None else use_cache
+
+    def _call(self, *, labels: Any = None, return_dict: bool | None = None, **arguments: Any) -> Any:
         if labels is not None:
             labels = inputs.labels(labels, self.config.vocab_size)
-            use_cache = False
-            if decoder_input_ids is None and decoder_inputs_embeds is None:
-                decoder_input_ids = shift_tokens_right(
+            arguments["use_cache"] = False
+            if arguments.get("decoder_input_ids") is None and arguments.get("decoder_inputs_embeds") is None:
+                arguments["decoder_input_ids"] = shift_tokens_right(
                     labels, self.config.pad_token_id, self.config.decoder_start_token_id
                 )
-        out = self._run(
-            input_ids=input_ids,
-            attention_mask=attention_mask,
-            decoder_input_ids=decoder_input_ids,
-            decoder_attention_mask=decoder_attention_mask,
-            head_mask=head_mask,
-            decoder_head_mask=decoder_head_mask,
-            cross_attn_head_mask=cross_attn_head_mask,
-            encoder_outputs=encoder_outputs,
-            past_key_values=past_key_values,
-            inputs_embeds=inputs_embeds,
-            decoder_inputs_embeds=decoder_inputs_embeds,
-            use_cache=use_cache,
-            need_probs=probs,
-            need_states=states,
-            cache_position=cache_position,
-        )
-        result = self._with_logits(out, labels)
-        return result if as_output else result.to_tuple()
+        return self._returned(self._with_logits(self._run(**arguments), labels), return_dict)
 
     def _with_logits(self, out: Seq2SeqModelOutput, labels: IntArray | None) -> Seq2SeqLMOutput:
         """Return the head's output for both stacks'; the loss is not shifted."""
@@ -349,8 +307,8 @@ class ConditionalGeneration(Seq2SeqBase, Generative):
         names = {"input_ids", "inputs_embeds", "attention_mask", *self.encoder_inputs}
         encoded = self._encoded(
             given.get("encoder_outputs"),
-            output_attentions,
-            output_hidden_states,
+            need_probs=output_attentions,
+            need_states=output_hidden_states,
             **{name: value for name, value in given.items() if name in names},
         )
         rows = partial(np.repeat, repeats=rows_per_item, axis=0)

@@ -9,7 +9,7 @@ from ..nn.coders import Coded
 from ..nn.params import Params
 from ..nn.stackspec import StackSpec
 from . import inputs
-from .calls import run_decoder
+from .calls import needs, run_decoder
 from .pretrained import PreTrainedModel
 
 __all__ = ["SingleStack"]
@@ -29,13 +29,15 @@ class SingleStack(PreTrainedModel):
     def _run(
         self,
         *,
-        encoder_hidden_states: Any,
-        encoder_attention_mask: Any,
-        past_key_values: Any,
-        use_cache: bool | None,
+        encoder_hidden_states: Any = None,
+        encoder_attention_mask: Any = None,
+        past_key_values: Any = None,
+        use_cache: bool | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
         **arguments: Any,
     ) -> tuple[Coded, Cache | None]:
-        """Run the stack; ``arguments`` are those of :func:`~minipegasus.models.calls.run_decoder`.
+        """Run the stack; further ``arguments`` are those of :func:`~minipegasus.models.calls.run_decoder`.
 
         A new cache is made for a causal stack only, and unless ``use_cache`` is False, or None and the configuration's
         is; a given one is extended and returned in any case, as in the reference.
@@ -46,7 +48,14 @@ class SingleStack(PreTrainedModel):
         if cache is None and spec.attention == "causal" and (self.config.use_cache if use_cache is None else use_cache):
             cache = Cache(spec.layers)
         coded = run_decoder(
-            p, spec, self.dtype, memory_states=states, memory_mask=encoder_attention_mask, cache=cache, **arguments
+            p,
+            spec,
+            self.dtype,
+            memory_states=states,
+            memory_mask=encoder_attention_mask,
+            cache=cache,
+            **needs(self.config, output_attentions, output_hidden_states),
+            **arguments,
         )
         return coded, cache
 
@@ -56,7 +65,7 @@ class SingleStack(PreTrainedModel):
         if states is None:
             return None
         if spec.attention != "causal":
-            warnings.warn("encoder_hidden_states have no effect with is_decoder=False", stacklevel=4)
+            warnings.warn("encoder_hidden_states have no effect with is_decoder=False", stacklevel=5)
             return None
         if not spec.cross_attention:
             raise InputError(
