@@ -18,27 +18,66 @@ __all__ = [
 
 
 class MinipegasusError(Exception):
-    """Base class: catching it catches every refusal that this package raises on purpose."""
+    """Base class: catching it catches every refusal that this package raises on purpose.
+
+    >>> import minipegasus
+    >>> try:
+    ...     minipegasus.summarize("Some text.", model="no-such-folder")
+    ... except minipegasus.MinipegasusError as error:
+    ...     print(type(error).__name__)
+    CheckpointError
+    """
 
 
 class CheckpointError(MinipegasusError, ValueError):
-    """A checkpoint folder or file is missing, damaged, unsafe or does not fit the model."""
+    """A checkpoint folder or file is missing, damaged, unsafe or does not fit the model.
+
+    >>> from minipegasus import AutoModel
+    >>> AutoModel.from_pretrained("/no/such/folder")
+    Traceback (most recent call last):
+    minipegasus.errors.CheckpointError: '/no/such/folder': no such folder
+    """
 
 
 class ConfigError(MinipegasusError, ValueError):
-    """A configuration value has the wrong type, is out of range or contradicts another."""
+    """A configuration value has the wrong type, is out of range or contradicts another.
+
+    >>> from minipegasus import PegasusConfig
+    >>> PegasusConfig(d_model=100, encoder_attention_heads=3, decoder_attention_heads=4)
+    Traceback (most recent call last):
+    minipegasus.errors.ConfigError: PegasusConfig: 1 problem(s)
+      - encoder_attention_heads: expected a divisor of d_model = 100, found 3
+    """
 
 
 class TokenizerError(MinipegasusError, ValueError):
-    """A tokenizer file is missing or damaged, or a token or id does not exist."""
+    """A tokenizer file is missing or damaged, or a token or id does not exist.
+
+    >>> from minipegasus import PegasusTokenizer, demo
+    >>> PegasusTokenizer.from_pretrained(demo.folder()).decode([-1])
+    Traceback (most recent call last):
+    minipegasus.errors.TokenizerError: id -1: expected 0 to ... or an added token's, found neither
+    """
 
 
 class InputError(MinipegasusError, ValueError):
-    """An argument of a call has the wrong type, shape, range or combination."""
+    """An argument of a call has the wrong type, shape, range or combination.
+
+    >>> from minipegasus import set_num_threads
+    >>> set_num_threads(0)
+    Traceback (most recent call last):
+    minipegasus.errors.InputError: set_num_threads: expected a positive int, found 0
+    """
 
 
 class BackendError(MinipegasusError, RuntimeError):
-    """An implementation was asked for (``MINIPEGASUS_OPS``, ``MINIPEGASUS_ISA``) that cannot be had here."""
+    """An implementation was asked for (``MINIPEGASUS_OPS``, ``MINIPEGASUS_ISA``) that cannot be had here.
+
+    >>> from minipegasus.ops.backend import use_isa
+    >>> use_isa("z80")
+    Traceback (most recent call last):
+    minipegasus.errors.BackendError: use_isa: expected one of [...], found 'z80'
+    """
 
 
 def listing(head: str, problems: Iterable[str], limit: int = 20) -> str:

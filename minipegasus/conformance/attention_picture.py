@@ -21,7 +21,11 @@ __all__ = ["Area", "Kind", "Picture", "picture", "svg", "terminal"]
 
 @dataclass(frozen=True)
 class Kind:
-    """Why a query sees a key: in words, as a colour of SVG and as one of a terminal's 256."""
+    """Why a query sees a key: in words, as a colour of SVG and as one of a terminal's 256.
+
+    >>> OWN.words, OWN.colour, OWN.code
+    ('the own block', '#009e73', 36)
+    """
 
     words: str
     colour: str
@@ -40,7 +44,11 @@ _KINDS = [EVERY, EARLIER, GLOBAL, WINDOW, OWN, RANDOM, AGAIN]
 
 @dataclass(frozen=True)
 class Area:
-    """Queries ``[start, stop)`` that see keys ``[start, stop)``, listed ``times`` times."""
+    """Queries ``[start, stop)`` that see keys ``[start, stop)``, listed ``times`` times.
+
+    >>> Area(queries=(8, 16), keys=(0, 4), kind=WINDOW).pairs
+    32
+    """
 
     queries: tuple[int, int]
     keys: tuple[int, int]
@@ -55,7 +63,16 @@ class Area:
 
 @dataclass(frozen=True)
 class Picture:
-    """One layer and head: areas, later ones above earlier ones, and facts in words."""
+    """One layer and head: areas, later ones above earlier ones, and facts in words.
+
+    >>> from minipegasus.families.pegasus_x import PEGASUS_X, PegasusXConfig
+    >>> config = PegasusXConfig(encoder_layers=2, block_size=8, num_global_tokens=2)
+    >>> drawn = picture(PEGASUS_X.spec(config, "base").encoder, length=16)
+    >>> drawn.title, drawn.queries, len(drawn.areas)
+    ('layer 0, 16 tokens behind 2 globals', 18, 5)
+    >>> drawn.legend
+    ['global: sees all or is seen by all  21 %', 'the own block  39.5 %']
+    """
 
     title: str
     queries: int
@@ -262,7 +279,14 @@ _SIDE, _LEFT, _TOP, _RIGHT = 560, 90, 70, 330
 
 
 def svg(drawn: Picture) -> str:
-    """Return a self-contained SVG document: the pattern over its axes, the legend, the facts."""
+    """Return a self-contained SVG document: the pattern over its axes, the legend, the facts.
+
+    >>> from minipegasus.families.pegasus_x import PEGASUS_X, PegasusXConfig
+    >>> config = PegasusXConfig(encoder_layers=2, block_size=8, num_global_tokens=2)
+    >>> drawn = picture(PEGASUS_X.spec(config, "base").encoder, length=16)
+    >>> svg(drawn).startswith("<svg xmlns="), svg(drawn).count("<path")
+    (True, 2)
+    """
     scale = _SIDE / max(drawn.queries, drawn.keys)
     height = _TOP + _SIDE + 70 + 20 * len(drawn.facts)
     parts = [

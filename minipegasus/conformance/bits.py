@@ -138,7 +138,14 @@ CASES: dict[str, Callable[[], dict[str, Array]]] = {
 
 
 def results(case: str) -> dict[str, Array]:
-    """Compute a case."""
+    """Compute a case, one of :data:`CASES`: its arrays by name, floats in float32.
+
+    Raises:
+        KeyError: there is no such case.
+
+    >>> {name: array.shape for name, array in results("positions").items()}
+    {'table': (96, 32), 'rows': (64, 64)}
+    """
     return CASES[case]()
 
 
@@ -157,14 +164,28 @@ def digest(arrays: Mapping[str, Array]) -> str:
 
 
 def recorded() -> dict[str, str]:
-    """Return the recorded digest of every case."""
+    """Return the recorded digest of every case.
+
+    >>> from minipegasus import ops
+    >>> ops.config()["ops"] == "numpy" or digest(results("pegasus")) == recorded()["pegasus"]
+    True
+    """
     loaded: dict[str, str] = json.loads(files(__package__).joinpath("bits.json").read_text(encoding="utf-8"))
     return loaded
 
 
 @contextmanager
 def implementation(isa: str, threads: int) -> Iterator[None]:
-    """Compute with one instruction set and number of threads inside, and as before afterwards."""
+    """Compute with one instruction set and number of threads inside, and as before afterwards.
+
+    Raises:
+        BackendError: this CPU or build does not have the instruction set, or the NumPy twins are in use.
+        InputError: ``threads`` is not a positive whole number.
+
+    >>> for isa in ops.config()["isa_available"] if ops.config()["ops"] == "native" else []:
+    ...     with implementation(isa, threads=1):
+    ...         assert digest(results("pegasus")) == recorded()["pegasus"]
+    """
     before = ops.config()
     backend.use_isa(isa)
     backend.set_num_threads(threads)
