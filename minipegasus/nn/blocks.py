@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from .. import ops
 from ..arrays import FloatArray, IntArray
 from . import patterns
 from .attention import Masking, attend, project_keys, relative_bias, split_heads
@@ -70,7 +71,10 @@ def block(
 
 def _residual(spec: StackSpec, norm: Norm, x: FloatArray, sublayer: Callable[[FloatArray], FloatArray]) -> FloatArray:
     """Add a sub-layer's output to its input; the norm stands before the sub-layer or after the sum."""
-    return x + sublayer(norm(x)) if spec.norm == "pre" else norm(sublayer(x), residual=x)
+    if spec.norm == "post":
+        return norm(sublayer(x), residual=x)
+    y = sublayer(norm(x))
+    return np.add(x, y, out=ops.empty(x.shape, x.dtype))
 
 
 def _norm(p: Params, spec: StackSpec) -> Norm:
@@ -79,11 +83,18 @@ def _norm(p: Params, spec: StackSpec) -> Norm:
 
 def _self_attention_norm(p: Params, spec: StackSpec) -> Norm:
     """Return the norm around self-attention; globals, which stand in front, have one of their own."""
-    tokens, g = _norm(p["self_attn_layer_norm"], spec), spec.global_tokens
+    of_tokens, g = p["self_attn_layer_norm"], spec.global_tokens
     if not g:
-        return tokens
-    globals_ = _norm(p["global_self_attn_layer_norm"], spec)
-    return lambda x: np.concatenate([globals_(x[:, :g]), tokens(x[:, g:])], axis=1)
+        return _norm(of_tokens, spec)
+
+    def norm(x: FloatArray) -> FloatArray:
+        # One result for both: the tokens' norm of the globals is overwritten.
+        y = ops.layer_norm(x, of_tokens["weight"], of_tokens["bias"], spec.eps)
+        y[:, :g] = layer_norm(p["global_self_attn_layer_norm"], x[:, :g], spec.eps)
+        of_tokens.record(y[:, g:])
+        return y
+
+    return norm
 
 
 def _self_attention(

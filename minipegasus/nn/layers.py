@@ -1,7 +1,5 @@
 """Bricks without attention: projection, normalisation, feed-forward."""
 
-import numpy as np
-
 from .. import ops
 from ..arrays import FloatArray
 from .params import Params
@@ -30,7 +28,7 @@ def feed_forward(p: Params, x: FloatArray, activation: str) -> FloatArray:
     recorded = p["fc1"].recorder is not None or p["fc2"].recorder is not None
     if length <= _SLICE or recorded:
         return linear(p["fc2"], linear(p["fc1"], x, activation))
-    out = np.empty((*x.shape[:2], len(p["fc2"]["weight"])), x.dtype)
+    out = ops.empty((*x.shape[:2], len(p["fc2"]["weight"])), x.dtype)
     for at in range(0, length, _SLICE):
         out[:, at : at + _SLICE] = linear(p["fc2"], linear(p["fc1"], x[:, at : at + _SLICE], activation))
     return out

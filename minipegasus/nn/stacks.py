@@ -112,6 +112,7 @@ def _windowed(spec: StackSpec, keys: int, layer: int) -> patterns.Pattern:
     return patterns.windowed(keys, block, r, patterns.seeded_plan(layer, keys, block, r, spec.heads, positions))
 
 
+@ops.reused()
 def run(
     p: Params,
     spec: StackSpec,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ._numpy import ACTIVATIONS, widen
 from .backend import config, get_num_threads, set_num_threads, show_config, twin
+from .memory import empty, reused
 
 __all__ = [
     "ACTIVATIONS",
@@ -14,10 +15,12 @@ __all__ = [
     "attention",
     "config",
     "embed",
+    "empty",
     "get_num_threads",
     "layer_norm",
     "linear",
     "log_softmax",
+    "reused",
     "set_num_threads",
     "show_config",
     "sinusoid_rows",

@@ -11,6 +11,7 @@ import numpy as np
 from .. import _native as kernels
 from ..arrays import Array, BoolArray, FloatArray, IntArray
 from . import _numpy
+from .memory import empty
 
 if TYPE_CHECKING:
     from ..nn.patterns import Pattern
@@ -76,7 +77,7 @@ def linear(x: FloatArray, weight: Array, bias: FloatArray | None = None, activat
     if x.dtype != _F32 or not x.size:
         return _numpy.linear(x, weight, bias, activation)
     outer, inner = weight.shape
-    out = np.empty((*x.shape[:-1], outer), _F32)
+    out = empty((*x.shape[:-1], outer))
     wide, half, bfloat = _split(weight)
     kernels.linear(
         np.ascontiguousarray(x).reshape(-1, inner),
@@ -96,7 +97,7 @@ def layer_norm(
     if x.dtype != _F32 or not x.size:
         return _numpy.layer_norm(x, weight, bias, eps, residual)
     shape, width = x.shape, x.shape[-1]
-    out = np.empty(shape, _F32)
+    out = empty(shape)
     if residual is not None:
         if residual.shape != shape:
             residual = np.broadcast_to(residual, shape)
@@ -123,7 +124,7 @@ def log_softmax(x: FloatArray) -> FloatArray:
 
 def _elementwise(x: FloatArray, code: int) -> FloatArray:
     x = np.ascontiguousarray(x)
-    out = np.empty(x.shape, _F32)
+    out = empty(x.shape)
     kernels.activate(x.reshape(-1), out.reshape(-1), code)
     return out
 
@@ -200,7 +201,7 @@ def attention(
             need_probs=need_probs,
         )
     b, h, t, d = q_bhtd.shape
-    out_bthd = np.empty((b, t, h, d), _F32)
+    out_bthd = empty((b, t, h, d))
     flat, starts, probs = _room_for_probs(pattern, b, h) if need_probs else (None, None, None)
     kernels.attention(
         _strided(q_bhtd),
