@@ -22,6 +22,8 @@ class ModelOutput:
     >>> out = Pair(second=2)
     >>> out.second, out["second"], out[0], out.to_tuple(), list(out), "first" in out
     (2, 2, 2, (2,), ['second'], False)
+    >>> out.keys(), out.values(), dict(out.items()), out.get("first", 7)
+    (['second'], [2], {'second': 2}, 7)
     """
 
     def items(self) -> Iterator[tuple[str, Any]]:

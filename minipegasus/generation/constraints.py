@@ -146,7 +146,11 @@ class Progress:
         return progress
 
     def bank(self, longest: int) -> int:
-        """Return how many tokens count as matched, a finished word as ``longest``."""
+        """Return how many tokens count as matched, a finished word as ``longest``.
+
+        >>> Progress((PhrasalConstraint([5, 6]), PhrasalConstraint([7]))).after([7, 5]).bank(2)
+        3
+        """
         if self.active is None:
             return self.done * longest
         return self.done * longest + longest - (self.active.longest - len(self.matched))

@@ -44,9 +44,11 @@ class BaseStreamer(Protocol):
     end
     """
 
-    def put(self, value: IntArray) -> None: ...
+    def put(self, value: IntArray) -> None:
+        """Take the prompt ``(rows, length)`` or one step's tokens ``(rows,)``."""
 
-    def end(self) -> None: ...
+    def end(self) -> None:
+        """Take note that there are no more."""
 
 
 class TextStreamer:
@@ -112,7 +114,18 @@ class TextStreamer:
         return text
 
     def on_finalized_text(self, text: str, stream_end: bool = False) -> None:
-        """Show some text; a subclass may do something else with it."""
+        """Show some text, maybe none; a subclass may do something else with it. ``stream_end`` marks the last.
+
+        >>> from minipegasus import PegasusTokenizer
+        >>> class Words(TextStreamer):
+        ...     def on_finalized_text(self, text, stream_end=False):
+        ...         print(repr(text), stream_end)
+        >>> streamer = Words(PegasusTokenizer.from_pretrained("golden/tokenizer/pegasus"))
+        >>> streamer.put(np.array([108, 193]))  # "the wrote"
+        'the ' False
+        >>> streamer.end()
+        'wrote' True
+        """
         print(text, flush=True, end=None if stream_end else "")
 
 

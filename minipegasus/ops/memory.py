@@ -54,7 +54,11 @@ def reused() -> Iterator[None]:
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype[Any] = _FLOAT32) -> FloatArray:
-    """Return an array of any content, whose memory is its own until the last view of it is gone."""
+    """Return an array ``(*shape)`` of any content, whose memory is its own until the last view of it is gone.
+
+    >>> empty((2, 3)).shape, empty((2, 3)).dtype.name
+    ((2, 3), 'float32')
+    """
     size = dtype.itemsize * math.prod(shape)
     if _free.blocks is None or size < _LARGE:
         return np.empty(shape, dtype)
