@@ -41,8 +41,9 @@ class AutoTokenizer:
     """Loads a folder with the class that its files name.
 
     The first that is there decides: ``tokenizer_class`` in ``tokenizer_config.json`` or ``config.json``, ``model_type``
-    in ``config.json`` (of an encoder-decoder pair the encoder's), the vocabulary files. The class itself has no instances: calling it is
-    a TypeError.
+    in ``config.json`` (of an encoder-decoder pair the encoder's), the vocabulary files.
+
+    The class itself has no instances: calling it is a TypeError.
 
     >>> from minipegasus.tokenization import AutoTokenizer
     >>> type(AutoTokenizer.from_pretrained("golden/tokenizer/bert_generation")).__name__
