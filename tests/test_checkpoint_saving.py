@@ -13,8 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from minipegasus.arrays import Array
 from minipegasus.checkpoints import convert, open_checkpoint, save_checkpoint
-from minipegasus.checkpoints.safetensors_writer import write_safetensors
-from minipegasus.checkpoints.tensors import DTYPES, TensorInfo, cast, narrow_bfloat16, pieces_of
+from minipegasus.checkpoints.tensors import DTYPES, cast, narrow_bfloat16
 from minipegasus.errors import CheckpointError, InputError
 
 FORMATS = Path(__file__).parents[1] / "golden" / "formats"
@@ -24,10 +23,6 @@ dtypes_n = st.sampled_from([dtype.stored for dtype in NATIVE])
 arrays = hnp.arrays(dtypes_n, hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=5))
 names = st.text(st.characters(exclude_categories=["Cs"]), max_size=12).filter(lambda name: name != "__metadata__")
 tensors_by_name = st.dictionaries(names, arrays, min_size=1, max_size=6)
-
-
-def infos(tensors: dict[str, Array]) -> list[TensorInfo]:
-    return [TensorInfo(name, array.dtype.name, array.shape, Path(), 0) for name, array in tensors.items()]
 
 
 def small() -> dict[str, Array]:
@@ -44,7 +39,7 @@ def test_bytes_are_those_of_the_safetensors_library(
 
     folder = tmp_path_factory.mktemp("written")
     save_file(tensors, folder / "library.safetensors", {"format": "pt"})
-    write_safetensors(folder / "model.safetensors", infos(tensors), lambda name: pieces_of(tensors[name]))
+    save_checkpoint(folder, tensors, {})
     assert (folder / "model.safetensors").read_bytes() == (folder / "library.safetensors").read_bytes()
     for name, array in load_file(folder / "model.safetensors").items():
         assert array.tobytes() == tensors[name].tobytes()

@@ -15,10 +15,10 @@ from ..errors import InputError
 from .json_file import dump_json
 from .safetensors_file import METADATA
 from .shards import INDEX, WEIGHTS
-from .staging import StagedFolder, staged
+from .staging import StagedFolder
 from .tensors import BY_NAME, DTYPES, TensorInfo
 
-__all__ = ["Pieces", "parse_size", "write_safetensors", "write_weights"]
+__all__ = ["Pieces", "parse_size", "write_weights"]
 
 #: Given a name, the tensor's elements in C order, in the file's element type (bfloat16 as uint16).
 Pieces = Callable[[str], Iterable[Array]]
@@ -26,15 +26,6 @@ Pieces = Callable[[str], Iterable[Array]]
 _RANK = {dtype.name: rank for rank, dtype in enumerate(DTYPES)}
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _SHARD = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
-
-
-def write_safetensors(path: Path, tensors: Iterable[TensorInfo], pieces: Pieces) -> None:
-    """Write one safetensors file; of each info only name, dtype and shape count.
-
-    The file appears whole or not at all.
-    """
-    with staged(path.parent) as files:
-        _write(files.path(path.name), list(tensors), pieces)
 
 
 def write_weights(

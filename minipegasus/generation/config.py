@@ -15,13 +15,12 @@ import numpy as np
 
 from ..checkpoints.folder import resolve_folder
 from ..checkpoints.json_file import read_json
+from ..checkpoints.save import GENERATION_CONFIG
 from ..errors import ConfigError, listing
 from ..families.config import hidden_attributes
 from ..families.encoder_decoder import EncoderDecoderConfig
 
-__all__ = ["FILE_NAME", "REFERENCE_VERSION", "GenerationConfig"]
-
-FILE_NAME = "generation_config.json"
+__all__ = ["REFERENCE_VERSION", "GenerationConfig"]
 
 #: The version of transformers whose files this package writes and whose rules it follows.
 REFERENCE_VERSION = "4.56.2"
@@ -303,7 +302,7 @@ class GenerationConfig:
             values["sequence_bias"] = [[list(ids), bias] for ids, bias in values["sequence_bias"].items()]
         return json.dumps(values, indent=2, sort_keys=True, default=_plain) + "\n"
 
-    def save_pretrained(self, folder: str | Path, file_name: str = FILE_NAME) -> None:
+    def save_pretrained(self, folder: str | Path, file_name: str = GENERATION_CONFIG) -> None:
         """Check the settings and write ``generation_config.json`` into ``folder`` (made if need be).
 
         Raises:
@@ -354,7 +353,13 @@ class GenerationConfig:
 
     @classmethod
     def from_pretrained(
-        cls, name_or_path: str | Path, file_name: str = FILE_NAME, *, revision: str | None = None, **overrides: Any
+        cls,
+        name_or_path: str | Path,
+        file_name: str = GENERATION_CONFIG,
+        *,
+        revision: str | None = None,
+        subfolder: str = "",
+        **overrides: Any,
     ) -> Self:
         """Read ``generation_config.json`` of a checkpoint folder, or of a hub-cache name, resolved offline.
 
@@ -366,7 +371,7 @@ class GenerationConfig:
         >>> GenerationConfig.from_pretrained(demo.folder()).eos_token_id
         1
         """
-        return cls.from_json_file(resolve_folder(name_or_path, revision) / file_name, **overrides)
+        return cls.from_json_file(resolve_folder(name_or_path, revision, subfolder) / file_name, **overrides)
 
     @classmethod
     def from_model_config(cls, model_config: Any) -> Self:

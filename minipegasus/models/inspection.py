@@ -1,6 +1,5 @@
 """What a checkpoint folder holds, told from its headers and small files."""
 
-import math
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -8,9 +7,9 @@ from typing import Any
 from ..checkpoints.checkpoint import Checkpoint, open_checkpoint
 from ..checkpoints.folder import resolve_folder
 from ..checkpoints.loading import match
+from ..checkpoints.save import GENERATION_CONFIG
 from ..errors import MinipegasusError
-from ..families.family import Layout
-from ..generation.config import FILE_NAME, GenerationConfig
+from ..generation.config import GenerationConfig
 from ..nn.stackspec import StackSpec
 from ..tokenization import AutoTokenizer
 from .auto import declared_class
@@ -48,7 +47,7 @@ def inspect_checkpoint(name_or_path: str | Path) -> dict[str, Any]:
         "folder": str(folder),
         "family": config.model_type,
         "class": model_class.__name__,
-        "parameters": _parameters(layout),
+        "parameters": layout.parameters(),
         "encoder": _sizes(spec.encoder),
         "decoder": _sizes(spec.decoder),
         "format": checkpoint.format,
@@ -67,11 +66,6 @@ def inspect_checkpoint(name_or_path: str | Path) -> dict[str, Any]:
         "generation": _generation(folder, config),
         "tokenizer": _tokenizer(folder),
     }
-
-
-def _parameters(layout: Layout) -> int:
-    """Return the number of weights, tied ones once."""
-    return sum({weight.sources: math.prod(weight.shape) for weight in layout.weights.values()}.values())
 
 
 def _sizes(stack: StackSpec | None) -> dict[str, Any] | None:
@@ -95,7 +89,7 @@ def _dtypes(checkpoint: Checkpoint) -> dict[str, dict[str, int]]:
 
 
 def _generation(folder: Path, config: PretrainedConfig) -> dict[str, Any]:
-    has_file = (folder / FILE_NAME).is_file()
+    has_file = (folder / GENERATION_CONFIG).is_file()
     settings = GenerationConfig.from_pretrained(folder) if has_file else GenerationConfig.from_model_config(config)
     return {name: value for name, value in settings.to_diff_dict().items() if name not in _OF_NO_INTEREST}
 

@@ -207,7 +207,7 @@ class Vocabulary(SpecialTokens):
         if not isinstance(text, str):
             raise InputError(f"text: expected a string, found {text!r:.80}")
         try:
-            text.encode()
+            text.encode()  # of what cannot be, each library says something else
         except UnicodeEncodeError as error:
             found = f"{text[error.start]!r} at {error.start}"
             raise InputError(f"text: expected Unicode without lone surrogates, found {found}") from None
@@ -229,11 +229,6 @@ class Vocabulary(SpecialTokens):
         return text
 
     def _pieces(self, text: str) -> list[str]:
-        try:
-            text.encode("utf-8")  # of what cannot be, each library says something else
-        except UnicodeEncodeError as error:
-            found = f"a lone surrogate {text[error.start]!r} at position {error.start} of {text!r:.40}"
-            raise InputError(f"text: expected Unicode text, found {found}") from None
         return self._model.encode(text) if text else []
 
     def _parts(self, text: str) -> list[str]:
