@@ -24,7 +24,7 @@ def hub_cache() -> Path:
     return _expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface" / "hub"
 
 
-def resolve_folder(name_or_path: str | os.PathLike[str], revision: str | None = None) -> Path:
+def resolve_folder(name_or_path: str | os.PathLike[str], revision: str | None = None, subfolder: str = "") -> Path:
     """Return the folder of a checkpoint: an existing directory, else what the hub's cache has under that name.
 
     ``revision`` is a branch, a tag or a commit of the cached repository ("main" by default); a directory has none.
@@ -41,7 +41,13 @@ def resolve_folder(name_or_path: str | os.PathLike[str], revision: str | None = 
         ...
     minipegasus.errors.CheckpointError: 'google/no-such-model': no such folder, and not in the hub cache ...
     """
-    name = os.fspath(name_or_path)
+    folder = _resolved(os.fspath(name_or_path), revision) / subfolder
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder.parent}: expected the subfolder {quote(subfolder)}, found none")
+    return folder
+
+
+def _resolved(name: str, revision: str | None) -> Path:
     path = os.path.expanduser(name)
     if os.path.isdir(path):
         return Path(path)

@@ -26,6 +26,7 @@ class BertConfig(BertLikeConfig):
     """
 
     model_type: ClassVar[str] = "bert"
+    positional = tuple(name for name in BertLikeConfig.positional if name not in {"bos_token_id", "eos_token_id"})
 
     type_vocab_size: int = integer(2)
 

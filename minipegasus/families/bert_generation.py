@@ -29,6 +29,9 @@ class BertGenerationConfig(BertLikeConfig):
     """
 
     model_type: ClassVar[str] = "bert-generation"
+    positional = tuple(
+        name for name in BertLikeConfig.positional if name not in {"type_vocab_size", "classifier_dropout"}
+    )
 
     vocab_size: int = integer(50358)
     hidden_size: int = integer(1024, high=2**16)

@@ -1,7 +1,7 @@
 """What BertGeneration, BERT and RoBERTa share: the fields of their configurations, one post-norm stack, its names."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from ..errors import ConfigError
 from ..nn.stackspec import Positions, StackSpec
@@ -36,6 +36,13 @@ class BertLikeConfig(Config):
         initializer_range: standard deviation of weights that are made anew.
         hidden_dropout_prob, attention_probs_dropout_prob: kept for files; nothing is dropped here.
     """
+
+    positional: ClassVar[tuple[str, ...]] = (
+        *("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "hidden_act"),
+        *("hidden_dropout_prob", "attention_probs_dropout_prob", "max_position_embeddings", "type_vocab_size"),
+        *("initializer_range", "layer_norm_eps", "pad_token_id", "bos_token_id", "eos_token_id"),
+        *("position_embedding_type", "use_cache", "classifier_dropout"),
+    )
 
     vocab_size: int = integer(30522)
     hidden_size: int = integer(768, high=2**16)

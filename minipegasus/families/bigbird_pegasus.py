@@ -37,6 +37,11 @@ class BigBirdPegasusConfig(Seq2SeqConfig):
         **Seq2SeqConfig.aliases,
         "attention_probs_dropout_prob": "attention_dropout",
     }
+    positional = (
+        *Seq2SeqConfig.positional[:-4],
+        *("classifier_dropout", "scale_embedding", "pad_token_id", "bos_token_id", "eos_token_id"),
+        *("attention_type", "block_size", "num_random_blocks", "use_bias"),
+    )
 
     max_position_embeddings: int = integer(4096)
     activation_function: str = choice("gelu_new", ACTIVATIONS)

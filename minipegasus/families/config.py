@@ -153,6 +153,8 @@ class Config:
     model_type: ClassVar[str] = ""
     #: Other names of fields, readable, writable and accepted by the constructor.
     aliases: ClassVar[Mapping[str, str]] = {}
+    #: What the constructor also takes by position, in the reference's order.
+    positional: ClassVar[tuple[str, ...]] = ()
 
     is_encoder_decoder: bool = flag(False)
     is_decoder: bool = flag(False)
@@ -172,7 +174,8 @@ class Config:
     )
     tokenizer_class: str | None = text()
 
-    def __init__(self, /, **values: Any) -> None:
+    def __init__(self, /, *args: Any, **values: Any) -> None:
+        values |= self._named(args, values)
         values = {self.aliases.get(name, name): value for name, value in values.items()}
         values.pop("model_type", None)
         labels = _labels(values)
@@ -193,6 +196,16 @@ class Config:
         problems = problems or self.contradictions()
         if problems:
             raise ConfigError(listing(f"{type(self).__name__}: {len(problems)} problem(s)", problems))
+
+    @classmethod
+    def _named(cls, args: tuple[Any, ...], others: Mapping[str, Any]) -> dict[str, Any]:
+        """Return arguments given by position under their names."""
+        if len(args) > len(cls.positional):
+            raise TypeError(f"{cls.__name__}() takes {len(cls.positional)} arguments by position, found {len(args)}")
+        named = dict(zip(cls.positional, args, strict=False))
+        if twice := ", ".join(name for name in named if name in others):
+            raise TypeError(f"{cls.__name__}() got multiple values for {twice}")
+        return named
 
     def contradictions(self) -> list[str]:
         """Return what is wrong about values that are each fine alone.

@@ -1,5 +1,6 @@
 """What a family file declares, and how a class of that family lays its weights out in a checkpoint."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -9,6 +10,12 @@ from .config import Config
 from .names import NameMap, Rules
 
 __all__ = ["Family", "Layout", "Role", "Tied", "Weight"]
+
+# Weights that are looked up.
+_TABLES = tuple(
+    f"{name}.weight"
+    for name in ("embed_tokens", "embed_positions", "embed_token_types", "embed_global", "distance_embedding")
+)
 
 #: What a public class is: the bare stacks, a head on both stacks, or a decoder alone with its vocabulary head.
 Role = Literal["base", "seq2seq", "causal", "classification", "spans"]
@@ -62,6 +69,19 @@ class Layout:
     base_prefix: str
     has_prefix: bool
     names: NameMap
+
+    def parameters(self, *, trainable: bool = False, embeddings: bool = True) -> int:
+        """Return the number of distinct weights: all, or those that training changes, or without the embeddings'.
+
+        ``final_logits_bias`` does not count: the reference has it as a buffer.
+        """
+        tables = {w.sources for name, w in self.weights.items() if name.endswith(_TABLES)}
+        distinct = {w.sources: w for name, w in self.weights.items() if name != "final_logits_bias"}
+        return sum(
+            math.prod(w.shape)
+            for sources, w in distinct.items()
+            if not (trainable and w.formula == "sinusoid") and (embeddings or sources not in tables)
+        )
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ class PegasusXConfig(Seq2SeqConfig):
     """
 
     model_type: ClassVar[str] = "pegasus_x"
+    positional = (*Seq2SeqConfig.positional, "num_global_tokens", "block_size", "stagger_local_blocks")
 
     max_position_embeddings: int = integer(16384)
     num_global_tokens: int = integer(32, low=0)

@@ -37,6 +37,14 @@ class Seq2SeqConfig(Config):
         "num_attention_heads": "encoder_attention_heads",
         "hidden_size": "d_model",
     }
+    positional: ClassVar[tuple[str, ...]] = (
+        *("vocab_size", "max_position_embeddings"),
+        *("encoder_layers", "encoder_ffn_dim", "encoder_attention_heads"),
+        *("decoder_layers", "decoder_ffn_dim", "decoder_attention_heads"),
+        *("encoder_layerdrop", "decoder_layerdrop", "use_cache", "is_encoder_decoder", "activation_function"),
+        *("d_model", "dropout", "attention_dropout", "activation_dropout", "init_std", "decoder_start_token_id"),
+        *("scale_embedding", "pad_token_id", "eos_token_id", "forced_eos_token_id"),
+    )
 
     vocab_size: int = integer(96103)
     max_position_embeddings: int = integer(1024)
@@ -60,8 +68,8 @@ class Seq2SeqConfig(Config):
     eos_token_id: int | list[int] | None = token_id(1, many=True)
     decoder_start_token_id: int | None = token_id(0)
 
-    def __init__(self, /, **values: Any) -> None:
-        super().__init__(**values)
+    def __init__(self, /, *args: Any, **values: Any) -> None:
+        super().__init__(*args, **values)
         # Informational, as published files have it: layer counts come from encoder_layers and decoder_layers.
         vars(self).setdefault("num_hidden_layers", self.encoder_layers)
 

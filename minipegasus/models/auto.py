@@ -69,6 +69,7 @@ class _AutoClass:
         *,
         config: Config | None = None,
         revision: str | None = None,
+        subfolder: str = "",
         **arguments: Any,
     ) -> Any:
         """Open a checkpoint folder (or a hub-cache name, resolved offline) as the class that its ``model_type`` says.
@@ -77,6 +78,7 @@ class _AutoClass:
             name_or_path: folder with ``config.json`` and weights, or ``org/name`` in the local hub cache.
             config: used in place of the folder's.
             revision: which revision of a hub-cache name.
+            subfolder: where in the folder the model lies.
             **arguments: what ``from_pretrained`` of the class takes (``dtype``, ``seed``, ...), and values that replace
                 the configuration's.
 
@@ -84,7 +86,7 @@ class _AutoClass:
             CheckpointError: files are missing, damaged, or do not fit; the message names file and tensor.
             ConfigError: the model type is unknown, or config.json holds values of the wrong type or range.
         """
-        folder = resolve_folder(name_or_path, revision)
+        folder = resolve_folder(name_or_path, revision, subfolder)
         model_class = cls.class_for(read_config(folder, {}) if config is None else config)
         return model_class.from_pretrained(folder, config=config, **arguments)
 

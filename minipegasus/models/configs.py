@@ -50,12 +50,15 @@ class PretrainedConfig(Config):
     also_reads: ClassVar[frozenset[str]] = frozenset()
 
     @classmethod
-    def from_pretrained(cls, name_or_path: str | Path, *, revision: str | None = None, **overrides: Any) -> Self:
+    def from_pretrained(
+        cls, name_or_path: str | Path, *, revision: str | None = None, subfolder: str = "", **overrides: Any
+    ) -> Self:
         """Read ``config.json`` of a folder, or of a hub-cache name, resolved offline.
 
         Args:
             name_or_path: folder, or ``org/name`` in the local hub cache.
             revision: which revision of a hub-cache name.
+            subfolder: where in the folder the file lies.
             **overrides: values that replace the file's.
 
         Raises:
@@ -70,7 +73,7 @@ class PretrainedConfig(Config):
         >>> config.d_model, config.num_beams
         (64, 2)
         """
-        return cls.from_folder(resolve_folder(name_or_path, revision), overrides)
+        return cls.from_folder(resolve_folder(name_or_path, revision, subfolder), overrides)
 
     @classmethod
     def from_folder(cls, folder: Path, overrides: dict[str, Any]) -> Self:
@@ -187,10 +190,12 @@ class AutoConfig:
         return config_class(model_type)(**values)
 
     @staticmethod
-    def from_pretrained(name_or_path: str | Path, *, revision: str | None = None, **overrides: Any) -> PretrainedConfig:
+    def from_pretrained(
+        name_or_path: str | Path, *, revision: str | None = None, subfolder: str = "", **overrides: Any
+    ) -> PretrainedConfig:
         """Read the ``config.json`` of a folder or hub-cache name as what its ``model_type`` says.
 
         Arguments and errors are those of :meth:`PretrainedConfig.from_pretrained`; an unknown ``model_type`` is a
         :class:`~minipegasus.errors.ConfigError` that lists the known ones.
         """
-        return read_config(resolve_folder(name_or_path, revision), overrides)
+        return read_config(resolve_folder(name_or_path, revision, subfolder), overrides)

@@ -23,7 +23,7 @@ from .outputs import Seq2SeqLMOutput
 from .pegasus import PegasusForCausalLM
 from .pretrained import Dtype, PreTrainedModel
 from .roberta import RobertaForCausalLM, RobertaModel
-from .seq2seq import ConditionalGeneration, shift_tokens_right
+from .seq2seq import ConditionalGeneration
 
 __all__ = ["EncoderDecoderModel"]
 
@@ -145,6 +145,14 @@ class EncoderDecoderModel(ConditionalGeneration):
         """Return the encoder, which is called like any model and whose output ``encoder_outputs`` takes."""
         return self.encoder
 
+    def get_decoder(self) -> SingleStackLM:
+        """Return the decoder, with its vocabulary head, as a model of its own over the same weights."""
+        return self.decoder
+
+    @property
+    def _input_tables(self) -> list[str]:
+        return ["encoder.embed_tokens.weight"]
+
     @classmethod
     def from_encoder_decoder_pretrained(
         cls,
@@ -164,8 +172,8 @@ class EncoderDecoderModel(ConditionalGeneration):
             dtype: of both halves.
             seed: of new weights.
             **values: with ``encoder_`` or ``decoder_`` in front, values of that half's configuration, or its
-                ``config``, ``revision`` and ``ignore_mismatched_sizes``; others, and ``decoder_start_token_id``, are
-                values of the pair's configuration.
+                ``config``, ``revision``, ``subfolder`` and ``ignore_mismatched_sizes``; others, and
+                ``decoder_start_token_id``, are values of the pair's configuration.
 
         Raises:
             CheckpointError, ConfigError: as ``from_pretrained``.
@@ -259,7 +267,7 @@ class EncoderDecoderModel(ConditionalGeneration):
             labels = inputs.labels(labels, self._spec.decoder.vocab_size)
             if decoder_input_ids is None and decoder_inputs_embeds is None:
                 pad_id = self.config.pad_token_id
-                decoder_input_ids = shift_tokens_right(labels, pad_id, self.config.decoder_start_token_id)
+                decoder_input_ids = self._shifted(labels)
                 if decoder_attention_mask is None:
                     decoder_attention_mask = decoder_input_ids != pad_id
                     decoder_attention_mask[:, 0] = True
@@ -287,12 +295,6 @@ class EncoderDecoderModel(ConditionalGeneration):
                 values.append(first_pooled(self.params["pooler"], np.asarray(value)))
         return tuple(values)
 
-    def prepare_decoder_input_ids_from_labels(self, labels: Any) -> Any:
-        """Return decoder inputs for labels int ``[b, t]``: shifted right, the start id in front."""
-        assert self._spec.decoder is not None
-        labels = inputs.labels(labels, self._spec.decoder.vocab_size)
-        return shift_tokens_right(labels, self.config.pad_token_id, self.config.decoder_start_token_id)
-
     def _resize(self, changes: dict[str, int], seed: int) -> None:
         raise InputError(
             f"{', '.join(changes)}: a pair is not resized as a whole; resize a half (half = model.decoder; "
@@ -307,7 +309,7 @@ def _open(side: str, name: str | Path | None, kinds: Any, role: dict[str, bool],
         return model
     if name is None:
         raise InputError(f"{side}_pretrained_model_name_or_path: expected a folder, or {side}_model, found neither")
-    folder = resolve_folder(name, values.pop("revision", None))
+    folder = resolve_folder(name, values.pop("revision", None), values.pop("subfolder", ""))
     arguments = {key: values.pop(key) for key in ("dtype", "seed", "ignore_mismatched_sizes") if key in values}
     config: Config | None = values.pop("config", None)
     if config is None:

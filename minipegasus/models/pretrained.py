@@ -14,17 +14,21 @@ from ..arrays import Array, FloatArray
 from ..checkpoints.checkpoint import open_checkpoint
 from ..checkpoints.folder import resolve_folder
 from ..checkpoints.loading import LoadReport, initial, load_weights
-from ..checkpoints.save import save_checkpoint
+from ..checkpoints.save import GENERATION_CONFIG, save_checkpoint
 from ..errors import ConfigError, InputError, listing
 from ..families.config import Config
 from ..families.family import Family, Layout, Role
 from ..generation.config import GenerationConfig
+from ..nn.arguments import checked
 from ..nn.params import Params, Recorder
 from ..outputs import ModelOutput
 from ..spec import ModelSpec
 from .configs import IGNORED, config_class
 
 __all__ = ["PreTrainedModel"]
+
+# The vocabulary head's matrix.
+_HEAD = "lm_head.weight"
 
 Dtype = Literal["float32", "float64"] | npt.DTypeLike
 
@@ -95,6 +99,7 @@ class PreTrainedModel:
         config: Config | None = None,
         dtype: Dtype = "float32",
         revision: str | None = None,
+        subfolder: str = "",
         ignore_mismatched_sizes: bool = False,
         seed: int = 0,
         **config_values: Any,
@@ -108,6 +113,7 @@ class PreTrainedModel:
             config: used in place of the folder's.
             dtype: as in the constructor; ``"auto"`` means float32.
             revision: which revision of a hub-cache name.
+            subfolder: where in the folder the model lies.
             ignore_mismatched_sizes: replace tensors of another shape instead of refusing them.
             seed: of weights that the file lacks (a new head, say).
             **config_values: override values of the configuration.
@@ -118,7 +124,7 @@ class PreTrainedModel:
             CheckpointError: files are missing, damaged, or do not fit; the message names file and tensor.
             ConfigError: config.json holds values of the wrong type or range.
         """
-        folder = resolve_folder(name_or_path, revision)
+        folder = resolve_folder(name_or_path, revision, subfolder)
         dtype = config_values.pop("torch_dtype", dtype)  # its older name
         config_values = {name: value for name, value in config_values.items() if name not in IGNORED}
         if config is None:
@@ -131,7 +137,7 @@ class PreTrainedModel:
         weights, report = load_weights(checkpoint, model._layout, model._std, seed, ignore_mismatched_sizes)
         model._set_weights(weights)
         model.load_report = report
-        if (folder / "generation_config.json").is_file():
+        if (folder / GENERATION_CONFIG).is_file():
             model.generation_config = GenerationConfig.from_pretrained(folder)
         model._warn(folder)
         return model
@@ -186,9 +192,19 @@ class PreTrainedModel:
             array.flags.writeable = False
         self._set_weights({name: arrays[weight.saved_as] for name, weight in layout.items()})
 
-    def num_parameters(self) -> int:
-        """Return the number of distinct weights."""
-        return sum(array.size for array in self.state_dict().values())
+    def num_parameters(self, only_trainable: bool = False, exclude_embeddings: bool = False) -> int:
+        """Return the number of distinct weights.
+
+        Args:
+            only_trainable: leave out what training does not change, the sinusoids that a file holds.
+            exclude_embeddings: leave out tables of tokens, positions and token types, and what is tied to them.
+
+        >>> from minipegasus import PegasusModel
+        >>> model = PegasusModel.from_pretrained("golden/pegasus")
+        >>> model.num_parameters() > model.num_parameters(True) > model.num_parameters(True, True)
+        True
+        """
+        return self._layout.parameters(trainable=only_trainable, embeddings=not exclude_embeddings)
 
     def traced(self, recorder: Recorder, only: str | None = None) -> Self:
         """Return the same model, over the same weights, that shows its named results to ``recorder(path, value)``.
@@ -200,10 +216,59 @@ class PreTrainedModel:
         copy.params = Params(self._weights, recorder, None if only is None else re.compile(only))
         return copy
 
+    @property
+    def _input_tables(self) -> list[str]:
+        """The names of the embedding matrices that the input ids are looked up in, the encoder's first."""
+        sides = ("encoder", "decoder")
+        return [f"{side}.embed_tokens.weight" for side in sides if getattr(self._spec, side) is not None]
+
     def get_input_embeddings(self) -> FloatArray:
-        """Return the embedding matrix ``[v, m]`` (read-only)."""
-        side = "encoder" if self._spec.encoder else "decoder"
-        return self._wide(self._weights[f"{side}.embed_tokens.weight"])
+        """Return the embedding matrix ``[v, m]``: an array, in the model's dtype, read-only.
+
+        >>> from minipegasus import PegasusModel
+        >>> model = PegasusModel.from_pretrained("golden/pegasus")
+        >>> table = model.get_input_embeddings()
+        >>> table.shape == (model.config.vocab_size, model.config.d_model)
+        True
+        >>> model.set_input_embeddings(2 * table)
+        >>> bool((model.get_input_embeddings() == 2 * table).all())
+        True
+        """
+        return self._wide(self._weights[self._input_tables[0]])
+
+    def set_input_embeddings(self, value: npt.ArrayLike) -> None:
+        """Replace the embedding matrix, of both stacks, and what is tied to it; ``value`` is float ``[v, m]``.
+
+        Raises:
+            InputError: ``value`` has another shape; :meth:`resize_token_embeddings` changes the vocabulary's size.
+        """
+        self._replace(self._input_tables, value)
+
+    def get_output_embeddings(self) -> FloatArray | None:
+        """Return the vocabulary head's matrix ``[v, m]`` (read-only), or None for a class without that head."""
+        weight = self._weights.get(_HEAD)
+        return None if weight is None else self._wide(weight)
+
+    def set_output_embeddings(self, value: npt.ArrayLike) -> None:
+        """Replace the vocabulary head's matrix and what is tied to it; ``value`` is float ``[v, m]``.
+
+        Raises:
+            InputError: ``value`` has another shape, or there is no such head.
+        """
+        if _HEAD not in self._weights:
+            raise InputError(f"set_output_embeddings: expected a vocabulary head, found {type(self).__name__}")
+        self._replace([_HEAD], value)
+
+    def _replace(self, names: list[str], value: npt.ArrayLike) -> None:
+        """Put one matrix in the place of some weights and of those that are one with them."""
+        array = np.array(checked(value, "value"), self.dtype)
+        shape = self._weights[names[0]].shape
+        if array.shape != shape:
+            raise InputError(f"value: expected shape {list(shape)}, found {list(array.shape)}")
+        array.flags.writeable = False
+        layout = self._layout.weights
+        tied = {layout[name].sources for name in names}
+        self._set_weights({name: array if layout[name].sources in tied else w for name, w in self._weights.items()})
 
     def resize_token_embeddings(self, vocab_size: int, seed: int = 0) -> None:
         """Cut the vocabulary or extend it with new random rows; ``final_logits_bias`` is extended with zeros."""
@@ -238,6 +303,25 @@ class PreTrainedModel:
 
     # What scripts written for torch say
 
+    @property
+    def device(self) -> str:
+        """Where the model is: ``"cpu"``."""
+        return "cpu"
+
+    def forward(self, *args: Any, **arguments: Any) -> Any:
+        """Run the model: the same as calling it."""
+        return self(*args, **arguments)
+
+    @classmethod
+    def can_generate(cls) -> bool:
+        """Tell whether the class has ``generate``.
+
+        >>> from minipegasus import PegasusForConditionalGeneration, PegasusModel
+        >>> PegasusForConditionalGeneration.can_generate(), PegasusModel.can_generate()
+        (True, False)
+        """
+        return hasattr(cls, "generate")
+
     def eval(self) -> Self:
         """Return the model: it never trains."""
         return self
@@ -253,6 +337,10 @@ class PreTrainedModel:
         return self
 
     # Calling
+
+    def __call__(self, *args: Any, **arguments: Any) -> Any:
+        """Run the model; every class says which arguments it takes."""
+        raise NotImplementedError
 
     def _call(self, **arguments: Any) -> Any:
         """Do what a call does, given its arguments by their names; see :func:`~.declared.declared`."""

@@ -1,6 +1,6 @@
 """Encoder-decoder classes: the bare model and its heads, for every family whose spec has both stacks."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import Any, ClassVar
@@ -19,7 +19,12 @@ from .calls import needs, run_decoder, run_encoder
 from .declared import declared
 from .decoding import RunningDecoding, last_repeated
 from .generative import Generative
-from .outputs import BaseModelOutput, Seq2SeqLMOutput, Seq2SeqModelOutput
+from .outputs import (
+    BaseModelOutput,
+    BaseModelOutputWithPastAndCrossAttentions,
+    Seq2SeqLMOutput,
+    Seq2SeqModelOutput,
+)
 from .pretrained import PreTrainedModel
 
 __all__ = ["ConditionalGeneration", "Seq2SeqBase", "Seq2SeqModel", "shift_tokens_right"]
@@ -62,21 +67,20 @@ class Seq2SeqBase(PreTrainedModel):
         """Return the states that the decoder looks at, in its width."""
         return linear(self.params["enc_to_dec_proj"], encoded.last) if self._spec.bridge else encoded.last
 
-    def _decoded(self, encoded: Coded, past_key_values: Any, use_cache: bool, **arguments: Any) -> Seq2SeqModelOutput:
-        """Run the decoder and return everything that the heads' outputs contain."""
+    def _decode(self, past_key_values: Any, use_cache: bool | None, **arguments: Any) -> tuple[Coded, Cache | None]:
+        """Run the decoder; a given cache is extended and returned in any case."""
         assert self._spec.decoder is not None
         cache = inputs.past(past_key_values, self.dtype)
-        if cache is None and use_cache:
+        if cache is None and (self.config.use_cache if use_cache is None else use_cache):
             cache = Cache(self._spec.decoder.layers)
-        decoded = run_decoder(
-            self.params["decoder"],
-            self._spec.decoder,
-            self.dtype,
-            prefix="decoder_",
-            memory_states=self._memory(encoded),
-            cache=cache,
-            **arguments,
-        )
+        return run_decoder(self.params["decoder"], self._spec.decoder, self.dtype, cache=cache, **arguments), cache
+
+    def _decoded(
+        self, encoded: Coded, past_key_values: Any, use_cache: bool | None, **arguments: Any
+    ) -> Seq2SeqModelOutput:
+        """Run the decoder and return everything that the heads' outputs contain."""
+        memory = self._memory(encoded)
+        decoded, cache = self._decode(past_key_values, use_cache, prefix="decoder_", memory_states=memory, **arguments)
         return Seq2SeqModelOutput(
             last_hidden_state=decoded.last,
             past_key_values=cache,
@@ -88,28 +92,90 @@ class Seq2SeqBase(PreTrainedModel):
             encoder_attentions=encoded.attentions,
         )
 
-    def get_encoder(self) -> Any:
-        """Return the encoder as a function: ``model.get_encoder()(input_ids, attention_mask=None, ...)``."""
+    def get_encoder(self) -> Callable[..., Any]:
+        """Return the encoder as a function, ``encoder(input_ids, attention_mask)``, whose result ``encoder_outputs``
+        takes.
 
-        def encoder(
-            input_ids: Any = None,
-            attention_mask: Any = None,
-            head_mask: Any = None,
-            inputs_embeds: Any = None,
-            output_attentions: bool | None = None,
-            output_hidden_states: bool | None = None,
-            return_dict: bool | None = None,
-        ) -> Any:
-            coded = self._encode(
-                input_ids=input_ids,
-                inputs_embeds=inputs_embeds,
-                attention_mask=attention_mask,
-                head_mask=head_mask,
-                **needs(self.config, output_attentions, output_hidden_states),
-            )
-            return self._returned(BaseModelOutput(coded.last, coded.states, coded.attentions), return_dict)
+        Its further arguments are ``head_mask``, ``inputs_embeds``, ``output_attentions``, ``output_hidden_states`` and
+        ``return_dict``; it returns a :class:`~minipegasus.models.outputs.BaseModelOutput`.
 
-        return encoder
+        >>> from minipegasus import PegasusModel
+        >>> model = PegasusModel.from_pretrained("golden/pegasus")
+        >>> encoded = model.get_encoder()([[5, 6, 1]])
+        >>> decoded = model.get_decoder()([[0, 7]], encoder_hidden_states=encoded.last_hidden_state)
+        >>> whole = model([[5, 6, 1]], decoder_input_ids=[[0, 7]])
+        >>> bool((decoded.last_hidden_state == whole.last_hidden_state).all())
+        True
+        """
+        return self._encoder_alone
+
+    def _encoder_alone(
+        self,
+        input_ids: Any = None,
+        attention_mask: Any = None,
+        head_mask: Any = None,
+        inputs_embeds: Any = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+    ) -> Any:
+        coded = self._encode(
+            input_ids=input_ids,
+            inputs_embeds=inputs_embeds,
+            attention_mask=attention_mask,
+            head_mask=head_mask,
+            **needs(self.config, output_attentions, output_hidden_states),
+        )
+        return self._returned(BaseModelOutput(coded.last, coded.states, coded.attentions), return_dict)
+
+    def get_decoder(self) -> Callable[..., Any]:
+        """Return the decoder as a function: ``decoder(input_ids, attention_mask, encoder_hidden_states, ...)``.
+
+        It takes what :class:`~minipegasus.PegasusForCausalLM` takes, without labels, and returns a
+        :class:`~minipegasus.models.outputs.BaseModelOutputWithPastAndCrossAttentions`; see :meth:`get_encoder`.
+        """
+        return self._decoder_alone
+
+    def _decoder_alone(
+        self,
+        input_ids: Any = None,
+        attention_mask: Any = None,
+        encoder_hidden_states: Any = None,
+        encoder_attention_mask: Any = None,
+        head_mask: Any = None,
+        cross_attn_head_mask: Any = None,
+        past_key_values: Any = None,
+        inputs_embeds: Any = None,
+        use_cache: bool | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        cache_position: Any = None,
+    ) -> Any:
+        states = encoder_hidden_states
+        if states is not None:
+            states = inputs.embeddings(states, "encoder_hidden_states", self.config.d_model, self.dtype)
+        coded, cache = self._decode(
+            past_key_values,
+            use_cache,
+            input_ids=input_ids,
+            inputs_embeds=inputs_embeds,
+            attention_mask=attention_mask,
+            memory_states=states,
+            memory_mask=encoder_attention_mask,
+            head_mask=head_mask,
+            cross_attn_head_mask=cross_attn_head_mask,
+            cache_position=cache_position,
+            **needs(self.config, output_attentions, output_hidden_states),
+        )
+        out = BaseModelOutputWithPastAndCrossAttentions(
+            last_hidden_state=coded.last,
+            past_key_values=cache,
+            hidden_states=coded.states,
+            attentions=coded.attentions,
+            cross_attentions=coded.cross_attentions,
+        )
+        return self._returned(out, return_dict)
 
     def _run(
         self,
@@ -148,7 +214,7 @@ class Seq2SeqBase(PreTrainedModel):
         return self._decoded(
             encoded,
             past_key_values,
-            self.config.use_cache if use_cache is None else use_cache,
+            use_cache,
             input_ids=decoder_input_ids,
             inputs_embeds=decoder_inputs_embeds,
             attention_mask=decoder_attention_mask,
@@ -260,9 +326,7 @@ class ConditionalGeneration(Seq2SeqBase, Generative):
             labels = inputs.labels(labels, self.config.vocab_size)
             arguments["use_cache"] = False
             if arguments.get("decoder_input_ids") is None and arguments.get("decoder_inputs_embeds") is None:
-                arguments["decoder_input_ids"] = shift_tokens_right(
-                    labels, self.config.pad_token_id, self.config.decoder_start_token_id
-                )
+                arguments["decoder_input_ids"] = self._shifted(labels)
         return self._returned(self._with_logits(self._run(**arguments), labels), return_dict)
 
     def _with_logits(self, out: Seq2SeqModelOutput, labels: IntArray | None) -> Seq2SeqLMOutput:
@@ -275,6 +339,23 @@ class ConditionalGeneration(Seq2SeqBase, Generative):
                 raise InputError(f"labels: expected shape {list(logits.shape[:2])}, found {list(labels.shape)}")
             loss = cross_entropy(logits.reshape(-1, logits.shape[-1]), labels.reshape(-1))
         return Seq2SeqLMOutput(loss=loss, logits=logits, **rest)
+
+    def prepare_decoder_input_ids_from_labels(self, labels: Any) -> IntArray:
+        """Return decoder inputs for labels int ``[b, t]``: shifted right, the start id in front, -100 as padding.
+
+        Raises:
+            InputError: labels are no ids, or the configuration lacks ``decoder_start_token_id`` or ``pad_token_id``.
+
+        >>> from minipegasus import PegasusForConditionalGeneration
+        >>> model = PegasusForConditionalGeneration.from_pretrained("golden/pegasus")
+        >>> model.prepare_decoder_input_ids_from_labels([[5, 6, -100]]).tolist()
+        [[0, 5, 6]]
+        """
+        assert self._spec.decoder is not None
+        return self._shifted(inputs.labels(labels, self._spec.decoder.vocab_size))
+
+    def _shifted(self, labels_bt: IntArray) -> IntArray:
+        return shift_tokens_right(labels_bt, self.config.pad_token_id, self.config.decoder_start_token_id)
 
     def model_keywords(self) -> AbstractSet[str]:
         """Return what ``generate`` may pass on to the model."""

@@ -150,6 +150,10 @@ class Cache:
     def __iter__(self) -> Iterator[tuple[FloatArray, ...]]:
         return (self[i] for i in range(len(self)))
 
+    def to_legacy_cache(self) -> tuple[tuple[FloatArray, ...], ...]:
+        """Return the cache as a tuple of every layer's :meth:`__getitem__`: what :meth:`from_legacy_cache` takes."""
+        return tuple(self)
+
     @classmethod
     def from_legacy_cache(cls, past: Sequence[Sequence[npt.ArrayLike]], dtype: npt.DTypeLike = np.float32) -> "Cache":
         """Copy a tuple of per-layer ``(keys, values[, cross keys, cross values])`` into a new cache.

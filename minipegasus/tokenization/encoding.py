@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -31,6 +31,19 @@ class BatchEncoding(dict[str, Any]):
     @property
     def data(self) -> "BatchEncoding":
         """The dictionary itself."""
+        return self
+
+    def to(self, device: str = "cpu") -> Self:
+        """Return the dictionary, whose arrays are where they can be: on the CPU.
+
+        Raises:
+            InputError: another device is asked for.
+
+        >>> BatchEncoding(input_ids=[[5, 1]]).to("cpu")
+        {'input_ids': [[5, 1]]}
+        """
+        if str(device) != "cpu":
+            raise InputError(f"to: expected 'cpu', found {device!r}")
         return self
 
     def __getitem__(self, key: str | slice) -> Any:

@@ -50,7 +50,7 @@ def find_folder(name_or_path: str | Path, options: dict[str, Any]) -> Path:
 
     Takes ``revision`` and ``subfolder`` out of the caller's ``options``.
     """
-    return resolve_folder(name_or_path, options.pop("revision", None)) / str(options.pop("subfolder", ""))
+    return resolve_folder(name_or_path, options.pop("revision", None), options.pop("subfolder", ""))
 
 
 def read_json(path: Path, limit: int = MAX_JSON_BYTES) -> dict[str, Any] | None:

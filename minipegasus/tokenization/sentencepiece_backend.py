@@ -20,20 +20,20 @@ class SentencePieceModel:
         self.pieces = file.pieces
         self.ids = {piece: index for index, piece in enumerate(file.pieces)}
         self.unk_id = file.unk_id
-        self._processor = SentencePieceProcessor(**options)
+        self.processor = SentencePieceProcessor(**options)
         try:
-            self._processor.LoadFromSerializedProto(file.data)
+            self.processor.LoadFromSerializedProto(file.data)
         except (RuntimeError, ValueError, OSError) as error:
             raise TokenizerError(f"{where}: expected a model that SentencePiece loads, found: {error}") from None
 
     def encode(self, text: str) -> list[str]:
         """Return the pieces of ``text``; a run of unknown characters is one piece with their surface."""
-        pieces: list[str] = self._processor.encode(text, out_type=str)
+        pieces: list[str] = self.processor.encode(text, out_type=str)
         return pieces
 
     def decode(self, pieces: list[str]) -> str:
         """Return the text that ``pieces`` stand for."""
-        text: str = self._processor.decode(pieces) if pieces else ""
+        text: str = self.processor.decode(pieces) if pieces else ""
         return text
 
 
@@ -53,6 +53,19 @@ class SentencePieceTokenizer(PreTrainedTokenizer):
         self.sp_model_kwargs = sp_model_kwargs or {}
         self._spiece = SentencePieceModel(read_spiece(Path(vocab_file)), self.vocab_file, self.sp_model_kwargs)
         super().__init__(self._spiece, **settings)
+
+    @property
+    def sp_model(self) -> Any:
+        """The ``sentencepiece.SentencePieceProcessor`` behind the tokenizer.
+
+        Its ids are the file's own, without Pegasus' offset.
+
+        >>> from minipegasus import PegasusTokenizer
+        >>> tokenizer = PegasusTokenizer.from_pretrained("golden/tokenizer/pegasus")
+        >>> tokenizer.sp_model.encode("the man", out_type=str)
+        ['▁the', '▁ma', 'n']
+        """
+        return self._spiece.processor
 
     def convert_tokens_to_string(self, tokens: Any) -> str:
         """Return the text of ``tokens``: runs of pieces decoded, special tokens as they are, stripped at both ends.
