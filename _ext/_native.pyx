@@ -244,6 +244,17 @@ cdef int _check_pattern(const mp_attention_args *a, int64_t ranges) except -1:
     return _same(ok, "attention: pattern")
 
 
+cdef int64_t _listed(const mp_attention_args *a, int64_t block):
+    """The most keys that any plan lists for a block."""
+    cdef int64_t most = 0, count, p, r
+    for p in range(a.plans):
+        count = 0
+        for r in range(a.range_starts[p * (a.blocks + 1) + block], a.range_starts[p * (a.blocks + 1) + block + 1]):
+            count += a.ranges[2 * r + 1] - a.ranges[2 * r]
+        most = max(most, count)
+    return most
+
+
 cdef bint _rows_are_whole(const float[:, :, :, :] x):
     """Whether the last axis is contiguous; the others may have any stride."""
     return x.strides[3] == 4 or x.shape[3] <= 1
@@ -256,7 +267,7 @@ def attention(const float[:, :, :, :] q, const float[:, :, :, :] k, const float[
               const float[::1] head_scale, float[::1] probs, const int64_t[::1] probs_starts):
     cdef mp_attention_args a
     cdef int i, status
-    cdef int64_t b, s, strays = 0
+    cdef int64_t b, s, room, strays = 0
     memset(&a, 0, sizeof(a))
     a.batch, a.heads, a.queries, a.width = q.shape[0], q.shape[1], q.shape[2], q.shape[3]
     a.key_batch, a.keys = k.shape[0], k.shape[2]
@@ -305,6 +316,10 @@ def attention(const float[:, :, :, :] q, const float[:, :, :, :] k, const float[
         a.head_scale = &head_scale[0]
     if probs is not None and probs.shape[0]:
         _same(probs_starts.shape[0] == a.blocks, "attention: probabilities")
+        for i in range(a.blocks):
+            room = probs.shape[0] if i + 1 == a.blocks else probs_starts[i + 1]
+            _same(0 <= probs_starts[i] and _listed(&a, i) * (query_starts[i + 1] - query_starts[i]) * a.batch * a.heads
+                  <= room - probs_starts[i], "attention: probabilities")
         a.probs, a.probs_starts = &probs[0], &probs_starts[0]
     with nogil:
         status = table.attention(&a)

@@ -8,10 +8,14 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
 
 #define SPIN_NANOSECONDS 60000
 #define KEEP_BYTES ((size_t)64 << 20) /* a larger arena goes back to the system after its job */
@@ -61,13 +65,47 @@ static int64_t now(void) {
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
+/* Subnormal numbers count and rounding is to nearest, whatever else the process has switched on for this thread (some
+ * libraries flush subnormals): or the bits would depend on the company. Returns what to restore afterwards. */
+#if defined(__x86_64__)
+#define FP_CONTROL 0xFFC0u
+#define FP_STANDARD 0x1F80u
+static inline unsigned fp_standard(void) {
+    unsigned before = _mm_getcsr();
+    if ((before & FP_CONTROL) != FP_STANDARD) _mm_setcsr(FP_STANDARD);
+    return before;
+}
+static inline void fp_restore(unsigned before) {
+    if ((before & FP_CONTROL) != FP_STANDARD) _mm_setcsr(before);
+}
+#elif defined(__aarch64__)
+static inline uint64_t fp_standard(void) {
+    uint64_t before;
+    __asm__ __volatile__("mrs %0, fpcr" : "=r"(before));
+    if (before) __asm__ __volatile__("msr fpcr, %0" : : "r"((uint64_t)0));
+    return before;
+}
+static inline void fp_restore(uint64_t before) {
+    if (before) __asm__ __volatile__("msr fpcr, %0" : : "r"(before));
+}
+#else
+static inline int fp_standard(void) { return 0; }
+static inline void fp_restore(int before) { (void)before; }
+#endif
+
 static void work(mp_job *job, int thread) {
     char *scratch = job->scratch.start + (size_t)thread * job->scratch_bytes;
-    for (;;) {
-        int64_t unit = atomic_fetch_add_explicit(&job->next, 1, memory_order_relaxed);
-        if (unit >= job->units) return;
+    int64_t unit;
+    __auto_type before = fp_standard();
+    while ((unit = atomic_fetch_add_explicit(&job->next, 1, memory_order_relaxed)) < job->units)
         job->task(job->args, unit, scratch);
-    }
+    fp_restore(before);
+}
+
+void mp_run_here(mp_task task, void *args) {
+    __auto_type before = fp_standard();
+    task(args, 0, NULL);
+    fp_restore(before);
 }
 
 /* Wait until the epoch leaves `seen`: spinning first, so that the next kernel of a model finds us awake. */
@@ -118,6 +156,10 @@ static void start_workers(int threads) {
         pthread_atfork(NULL, NULL, forget_workers);
         fork_watched = 1;
     }
+    if (pool.started >= threads - 1) return;
+    sigset_t all, before; /* signals are for the threads that Python knows */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
     while (pool.started < threads - 1) {
         pthread_attr_t attributes;
         pthread_t handle;
@@ -126,24 +168,26 @@ static void start_workers(int threads) {
         pthread_attr_setstacksize(&attributes, (size_t)1 << 20);
         int failed = pthread_create(&handle, &attributes, worker, (void *)(intptr_t)(pool.started + 1));
         pthread_attr_destroy(&attributes);
-        if (failed) return; /* fewer threads: slower, the same result */
+        if (failed) break; /* fewer threads: slower, the same result */
         pool.started++;
     }
-}
-
-static int reserve(arena *a, size_t bytes) {
-    if (bytes <= a->bytes) return 1;
-    free(a->start);
-    size_t rounded = (bytes + 4095) & ~(size_t)4095;
-    a->start = aligned_alloc(4096, rounded);
-    a->bytes = a->start ? rounded : 0;
-    return a->start != NULL;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 static void release(arena *a, size_t keep) {
     if (a->bytes <= keep) return;
-    free(a->start);
-    *a = (arena){NULL, 0};
+    char *start = a->start;
+    *a = (arena){NULL, 0}; /* first: a fork in another thread must not leave its child a freed block */
+    free(start);
+}
+
+static int reserve(arena *a, size_t bytes) {
+    if (bytes <= a->bytes) return 1;
+    release(a, 0);
+    size_t rounded = (bytes + 4095) & ~(size_t)4095;
+    a->start = aligned_alloc(4096, rounded);
+    a->bytes = a->start ? rounded : 0;
+    return a->start != NULL;
 }
 
 mp_job *mp_begin(size_t shared, size_t scratch) {

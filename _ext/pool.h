@@ -19,6 +19,8 @@ int mp_threads(const mp_job *job);
 /* Run units 0 .. units-1, in any order, and return when all are done. */
 void mp_run(mp_job *job, mp_task task, void *args, int64_t units);
 void mp_end(mp_job *job);
+/* One unit without a job, in this thread. */
+void mp_run_here(mp_task task, void *args);
 
 int mp_get_num_threads(void);
 void mp_set_num_threads(int threads);

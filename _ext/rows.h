@@ -31,7 +31,7 @@ static int run_rows(mp_task task, row_args *args) {
     args->rows_per_unit = args->width >= UNIT_ELEMENTS ? 1 : UNIT_ELEMENTS / (args->width ? args->width : 1);
     int64_t units = (args->rows + args->rows_per_unit - 1) / args->rows_per_unit;
     if (units < 2) {
-        if (units) task(args, 0, NULL);
+        if (units) mp_run_here(task, args);
         return 0;
     }
     mp_job *job = mp_begin(0, 0);

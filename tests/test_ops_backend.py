@@ -1,10 +1,14 @@
 """Choosing the implementation, threads, forks, and what importing costs."""
 
+import ctypes
 import os
+import platform
+import shutil
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -166,3 +170,48 @@ def test_importing_loads_numpy_and_the_standard_library_only() -> None:
     third_party = loaded - set(sys.stdlib_module_names) - {"numpy", "minipegasus"}
     # Cython puts helper modules of its own beside an extension.
     assert {m for m in third_party if not m.startswith(("_cython", "cython", "_"))} == set()
+
+
+FLUSH = """
+#if defined(__aarch64__)
+void flush(int on) {
+    unsigned long mode;
+    __asm__ __volatile__("mrs %0, fpcr" : "=r"(mode));
+    mode = on ? mode | 1ul << 24 : mode & ~(1ul << 24);
+    __asm__ __volatile__("msr fpcr, %0" : : "r"(mode));
+}
+#else
+#include <xmmintrin.h>
+void flush(int on) { _mm_setcsr(on ? _mm_getcsr() | 0x8040 : _mm_getcsr() & ~0x8040); }
+#endif
+"""
+
+
+@native
+def test_subnormal_numbers_count_where_the_thread_flushes_them(tmp_path: Path) -> None:
+    """As after ``torch.set_flush_denormal(True)``, or next to a library built with ``-ffast-math``."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None or platform.machine() not in ("x86_64", "AMD64", "aarch64", "arm64"):
+        pytest.skip("needs a C compiler for x86-64 or arm64")
+    (tmp_path / "flush.c").write_text(FLUSH)
+    library = tmp_path / "flush.so"
+    subprocess.run([compiler, "-shared", "-fPIC", str(tmp_path / "flush.c"), "-o", str(library)], check=True)
+    flush = ctypes.CDLL(str(library)).flush
+    few = np.array([[0, -100, -103]], np.float32)
+    many = np.repeat(few, 40_000, axis=0)  # several units: the workers too
+    x, weight = np.full((1, 16), 1e-21, np.float32), np.full((4, 16), 1e-22, np.float32)
+
+    def results() -> list[bytes]:
+        return [part.tobytes() for part in (ops.softmax(few), ops.softmax(many), ops.linear(x, weight))]
+
+    expected = results()
+    assert ops.softmax(few)[0, 2] > 0
+    assert (ops.linear(x, weight) > 0).all()
+    flush(1)
+    try:
+        assert np.float32(1e-38) / np.float32(1e3) == 0  # it does flush
+        found = results()
+        assert np.float32(1e-38) / np.float32(1e3) == 0  # and the thread keeps its ways
+    finally:
+        flush(0)
+    assert found == expected
