@@ -1,6 +1,7 @@
 """Hostile checkpoints: each is one CheckpointError, fast, in little memory, and nothing of it runs."""
 
 import contextlib
+import json
 import os
 import struct
 import time
@@ -13,7 +14,9 @@ import pytest
 import torch_file_attacks as torch_files
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import save_file
 
+from minipegasus import PegasusForConditionalGeneration
 from minipegasus.checkpoints import open_checkpoint, read_json
 from minipegasus.checkpoints.torch_pickle import PickleError, unpickle
 from minipegasus.errors import CheckpointError
@@ -213,3 +216,17 @@ def test_any_damage_loads_or_is_refused(
             assert isinstance(checkpoint[tensor], np.ndarray)
     except CheckpointError:
         pass
+
+
+@pytest.mark.parametrize("entries", [2**20, 2**24])
+def test_a_model_that_is_not_in_the_file_is_not_made_up(entries: int, tmp_path: Path) -> None:
+    """A small file under a configuration of gigabytes: the reference makes random weights of that size."""
+    for source in Path(__file__).parents[1].joinpath("golden", "pegasus").iterdir():
+        if source.is_file():
+            (tmp_path / source.name).write_bytes(source.read_bytes())
+    config = json.loads((tmp_path / "config.json").read_bytes())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"vocab_size": entries, "d_model": 256}))
+    save_file({"another": np.zeros(1, np.float32)}, tmp_path / "model.safetensors")
+    error = refused(PegasusForConditionalGeneration.from_pretrained, tmp_path)
+    assert str(tmp_path) in str(error)
+    assert "missing" in str(error)

@@ -1,5 +1,6 @@
 """From a checkpoint's tensors to a class's weights: prefixes, aliases, what is missing and what is left over."""
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,9 +20,11 @@ _OLD_NAMES = (
     (re.compile(r"LayerNorm\.gamma$"), "LayerNorm.weight"),
     (re.compile(r"LayerNorm\.beta$"), "LayerNorm.bias"),
 )
-# Constant index buffers that old files carry: never weights, never worth a word.
 # Two axes, and yet nothing that a product or a look-up reads.
 _NO_MATRICES = ("embed_global.weight", "final_logits_bias")
+# What a file may lack in bytes before it is no checkpoint of this class: as much again as it holds, or this.
+_MAY_LACK = 256 << 20
+# Constant index buffers that old files carry: never weights, never worth a word.
 _BUFFERS = re.compile(r"(^|\.)embeddings\.(position_ids|token_type_ids)$")
 
 
@@ -98,11 +101,12 @@ def load_weights(
 
     Raises:
         CheckpointError: shapes differ (all of them are named), unless ``ignore_mismatched_sizes``; or a file with the
-            body of a whole model lacks its vocabulary head, which is not tied.
+            body of a whole model lacks its vocabulary head, which is not tied; or most of a large model is missing.
     """
     matched = match(checkpoint, layout)
     report = matched.report
     _refuse_lost_head(checkpoint, layout, matched)
+    _refuse_mostly_absent(checkpoint, matched)
     if report.mismatched and not ignore_mismatched_sizes:
         raise CheckpointError(listing(f"{checkpoint.folder}: tensors of another shape", report.mismatched))
     report.conflicting.extend(
@@ -130,6 +134,18 @@ def _refuse_lost_head(checkpoint: Checkpoint, layout: Layout, matched: Match) ->
         raise CheckpointError(
             f"{checkpoint.folder}: {head.saved_as}: expected it in the file, as config.json says "
             "tie_word_embeddings = false, found nothing (with true the head is the embedding matrix)"
+        )
+
+
+def _refuse_mostly_absent(checkpoint: Checkpoint, matched: Match) -> None:
+    """Refuse to make a model of the size that config.json claims where the file holds next to nothing of it."""
+    held = sum(math.prod(checkpoint.info[stored].shape) for stored in matched.copies) * checkpoint.dtype.itemsize
+    shapes = {weight.sources: weight.shape for weight in matched.absent.values()}
+    lacking = sum(map(math.prod, shapes.values())) * checkpoint.dtype.itemsize
+    if lacking > max(_MAY_LACK, held):
+        raise CheckpointError(
+            f"{checkpoint.folder}: expected the weights of the model that config.json describes, found {held} bytes of "
+            f"them; {lacking} are missing, {', '.join(matched.report.missing[:3])} ..."
         )
 
 
