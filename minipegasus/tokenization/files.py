@@ -135,10 +135,10 @@ def _read_special_map(path: Path, settings: dict[str, Any], given: Mapping[str, 
             if not isinstance(value, list):
                 raise TokenizerError(f"{where}: expected a list of tokens, found {value!r:.60}")
             tokens = list(settings.get(name) or ())
-            for item in value:
-                token = parse_token(item, where, special=True)
-                tokens += [token] if token not in tokens else []
-            settings[name] = tokens
+            more = dict.fromkeys(parse_token(item, where, special=True) for item in value)
+            for token in tokens:
+                more.pop(token, None)
+            settings[name] = [*tokens, *more]
 
 
 def write_settings(tokenizer: "PreTrainedTokenizer", folder: Path, prefix: str | None) -> tuple[str, ...]:

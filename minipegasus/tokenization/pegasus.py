@@ -1,5 +1,6 @@
 """The tokenizer of Pegasus, BigBird-Pegasus and PEGASUS-X."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -161,8 +162,8 @@ def _completed(given: Sequence[Token] | None, mask_token_sent: str | None, offse
         return [*masks, *(f"<unk_{i}>" for i in range(2, offset))]
     tokens = [*masks, *given] if mask_token_sent not in given else list(given)
     tokens += [f"<unk_{i}>" for i in range(len(tokens), offset - 1)]
-    if len(set(tokens)) < len(tokens):
-        twice = sorted({str(token) for token in tokens if tokens.count(token) > 1})
+    if twice := sorted({str(token) for token, times in Counter(tokens).items() if times > 1}):
         expected = "each once, also after completion with <unk_i>"
-        raise TokenizerError(f"additional_special_tokens: expected {expected}, found {', '.join(twice)} again")
+        named = ", ".join(twice[:5]) + (f" and {len(twice) - 5} more" if len(twice) > 5 else "")
+        raise TokenizerError(f"additional_special_tokens: expected {expected}, found {named} again")
     return tokens
