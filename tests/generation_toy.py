@@ -46,6 +46,8 @@ class ToyDecoding:
 class ToyModel:
     """Item ``b``'s logits also depend on the first id of its input, so that items differ."""
 
+    position_limit = None
+
     def __init__(self, vocabulary: int = 7, seed: int = 0, *, encoder_decoder: bool = True, **settings: Any) -> None:
         rng = np.random.default_rng(seed)
         self.table = (2 * rng.normal(size=(vocabulary, vocabulary, vocabulary))).astype(np.float32)

@@ -153,14 +153,19 @@ def test_without_a_length_of_the_models_own_the_decoder_may_go_on(tmp_path: Path
     assert {at.total for at in seen if at.stage == "writing"} == {29}
 
 
-def test_a_length_beyond_the_decoders_positions_is_refused_at_once(folder: Path, tmp_path: Path) -> None:
-    for settings in ({"max_length": 40}, {"max_new_tokens": 39}, {"max_new_tokens": 3, "max_length": 99}):
+def test_a_length_beyond_the_decoders_positions_is_said_at_once(folder: Path, tmp_path: Path) -> None:
+    for settings in ({"max_length": 41}, {"max_new_tokens": 40}, {"max_new_tokens": 3, "max_length": 99}):
         assert isinstance(summarize(TEXTS[0], folder, **settings), str)
     summarizer = Summarizer.from_pretrained(folder)
-    with pytest.raises(InputError, match="max_length: expected at most 40, the decoder's positions, found 41"):
-        summarizer.summaries(iter(TEXTS), max_length=41)
-    with pytest.raises(InputError, match="max_new_tokens: expected at most 39, the decoder's positions, found 40"):
-        summarizer.stream(TEXTS[0], max_new_tokens=40)
+    ended = {"stopping_criteria": [lambda ids, scores: np.ones(len(ids), bool)]}
+    for settings in ({"max_length": 42}, {"max_new_tokens": 41}):
+        with pytest.warns(UserWarning, match=r"max_length: expected at most 41, one more than .*, found 42"):
+            list(summarizer.summaries(TEXTS[:1], **settings, **ended))
+    with (
+        pytest.warns(UserWarning, match="found 42"),
+        pytest.raises(InputError, match=r"at most 40 positions .*, found position 40"),
+    ):
+        summarize(TEXTS[0], folder, min_length=42, max_length=42)
     sizes = {name: value for name, value in SIZES.items() if name != "max_position_embeddings"}
     tokenizer = summarizer.tokenizer
     config = PegasusXConfig(vocab_size=len(tokenizer), max_position_embeddings=40, block_size=4, **sizes)

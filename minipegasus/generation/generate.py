@@ -3,6 +3,7 @@
 Source: ``GenerationMixin.generate`` of transformers 4.56.2 (``generation/utils.py``). Nothing passed in is changed.
 """
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -189,6 +190,7 @@ def _start_decoding(
     embedded = prepared.embedded_length
     # Embeddings take the place of the prompt's ids.
     positions = max_length if embedded is None else max_length + embedded - prompt_ids_rt.shape[1]
+    _warn_of_positions(model, positions)
     derives = not encoder_decoder and "position_ids" in model.model_keywords()
     extend(prepared, positions, encoder_decoder=encoder_decoder, derive_position_ids=derives)
     return model.start_decoding(
@@ -201,6 +203,22 @@ def _start_decoding(
         # Without a cache there would be no way to tell the embeddings' positions from those of new ids.
         use_cache=config.use_cache or embedded is not None,
     )
+
+
+def _warn_of_positions(model: GenerativeModel, length: int) -> None:
+    """Warn before anything is computed that the decoder may run out of positions.
+
+    It is no error: the last token is not fed back, and most sequences end before their limit. So does the reference,
+    which fails where a position is reached that it has not, and not before.
+    """
+    limit = model.position_limit
+    if limit is not None and length - 1 > limit:
+        warnings.warn(
+            f"max_length: expected at most {limit + 1}, one more than the decoder has positions, found {length}; "
+            "a sequence that gets so far without an end token is an error",
+            UserWarning,
+            stacklevel=6,
+        )
 
 
 def _generator(rng: Rng) -> np.random.Generator:

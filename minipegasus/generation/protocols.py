@@ -76,6 +76,10 @@ class GenerativeModel(Protocol):
     @property
     def generation_config(self) -> GenerationConfig: ...
 
+    @property
+    def position_limit(self) -> int | None:
+        """How many positions the decoder has, or ``None`` where any number goes."""
+
     def model_keywords(self) -> AbstractSet[str]:
         """Return the names that ``generate`` may pass on to :meth:`start_decoding` in ``inputs``.
 

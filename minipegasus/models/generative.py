@@ -23,6 +23,18 @@ class Generative(PreTrainedModel):
         assert stack is not None
         return vocabulary_logits(self.params, states, self._spec.head_transform, stack.eps)
 
+    @property
+    def position_limit(self) -> int | None:
+        """How many positions the decoder has, or None where they are computed and any number goes.
+
+        >>> from minipegasus import PegasusForConditionalGeneration
+        >>> PegasusForConditionalGeneration.from_pretrained("golden/pegasus").position_limit
+        64
+        """
+        stack = self._spec.decoder
+        assert stack is not None
+        return stack.positions.limit
+
     def model_keywords(self) -> AbstractSet[str]:
         """Return the names of the inputs that ``generate`` may pass on to the model."""
         raise NotImplementedError

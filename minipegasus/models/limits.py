@@ -6,7 +6,7 @@ from collections.abc import Callable
 from ..nn.stackspec import StackSpec
 from .pretrained import PreTrainedModel
 
-__all__ = ["chunks", "input_limit", "output_limit", "output_table"]
+__all__ = ["chunks", "input_limit", "output_limit"]
 
 # Where a text may be cut, the best kind of place first (behind a paragraph, a sentence, a word, a character), and how
 # much shorter than its share a piece may become for it.
@@ -31,21 +31,10 @@ def output_limit(model: PreTrainedModel) -> int | None:
     return _positions(model, model.spec.decoder)
 
 
-def output_table(model: PreTrainedModel) -> int | None:
-    """Return how many tokens the decoder has positions for: None where they are computed, and any number goes."""
-    return _table(model.spec.decoder)
-
-
 def _positions(model: PreTrainedModel, stack: StackSpec | None) -> int | None:
+    rows = None if stack is None else stack.positions.limit
     limit: int | None = getattr(model.config, "max_position_embeddings", None)
-    rows = _table(stack)
     return limit if rows is None else rows
-
-
-def _table(stack: StackSpec | None) -> int | None:
-    if stack is None or stack.positions.rows is None:
-        return None
-    return stack.positions.rows - stack.positions.offset
 
 
 def chunks(text: str, count: Callable[[str], int], limit: int) -> list[str]:

@@ -17,7 +17,7 @@ from ..generation.streaming import TextStreamer
 from ..tokenization import AutoTokenizer
 from .auto import AutoModelForSeq2SeqLM
 from .generative import Generative
-from .limits import chunks, input_limit, output_limit, output_table
+from .limits import chunks, input_limit, output_limit
 from .pipelines.base import batches
 from .pretrained import PreTrainedModel
 
@@ -165,7 +165,6 @@ class Summarizer:
             raise InputError(f"num_return_sequences: expected 1 (a pipeline returns more), found {several}")
         if generation.get("return_dict_in_generate"):
             raise InputError("return_dict_in_generate: expected False (generate of the model returns more), found True")
-        self._check_length(generation)
         # Stop strings, the call's or the model's own, are found with the tokenizer.
         usual = {"return_dict_in_generate": False, "num_return_sequences": 1, "tokenizer": self.tokenizer}
         settings = usual | generation
@@ -178,13 +177,6 @@ class Summarizer:
         if isinstance(settings.get("rng"), int):
             settings["rng"] = np.random.default_rng(settings["rng"])
         return settings
-
-    def _check_length(self, generation: dict[str, Any]) -> None:
-        """Refuse a length for which the decoder has no positions before anything is computed."""
-        name, start = ("max_length", 0) if generation.get("max_new_tokens") is None else ("max_new_tokens", 1)
-        limit, found = output_table(self.model), generation.get(name)
-        if limit is not None and isinstance(found, int) and found > limit - start:
-            raise InputError(f"{name}: expected at most {limit - start}, the decoder's positions, found {found}")
 
     def _prepared(
         self, texts: list[str], settings: dict[str, Any], report: Callable[..., object] | None

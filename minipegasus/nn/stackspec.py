@@ -25,6 +25,11 @@ class Positions:
     offset: int = 0
     skips: int | None = None
 
+    @property
+    def limit(self) -> int | None:
+        """How many positions there are, or None where any number goes."""
+        return None if self.rows is None else self.rows - self.offset
+
 
 @dataclass(frozen=True)
 class StackSpec:
