@@ -151,7 +151,12 @@ class Cache:
         return (self[i] for i in range(len(self)))
 
     def to_legacy_cache(self) -> tuple[tuple[FloatArray, ...], ...]:
-        """Return the cache as a tuple of every layer's :meth:`__getitem__`: what :meth:`from_legacy_cache` takes."""
+        """Return the cache as a tuple of every layer's :meth:`__getitem__`: what :meth:`from_legacy_cache` takes.
+
+        >>> k = np.ones((1, 2, 3, 4))
+        >>> [array.shape for array in Cache.from_legacy_cache(((k, k),)).to_legacy_cache()[0]]
+        [(1, 2, 3, 4), (1, 2, 3, 4)]
+        """
         return tuple(self)
 
     @classmethod
