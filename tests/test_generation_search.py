@@ -289,13 +289,41 @@ def test_wrong_words_are_refused(words: list[Any]) -> None:
 # ---- damage
 
 
-@pytest.mark.parametrize("chosen", [{"do_sample": True}, {"num_beams": 2}])
+SEARCHES: list[dict[str, Any]] = [
+    {},
+    {"do_sample": True},
+    {"num_beams": 2},
+    {"num_beams": 2, "do_sample": True},
+    {"num_beams": 4, "num_beam_groups": 2, "diversity_penalty": 0.5},
+    {"num_beams": 2, "force_words_ids": [[5]]},
+]
+
+
+@pytest.mark.parametrize("chosen", SEARCHES)
 def test_nan_is_refused_or_removed(chosen: dict[str, Any]) -> None:
     model = ToyModel()
     model.table[:, :, 4] = np.nan
-    with pytest.raises(InputError, match=r"NaN|nan"):
+    with pytest.raises(InputError, match="scores: expected numbers, found NaN"):
         generate(model, ITEMS, max_length=5, rng=0, **chosen)
     assert generate(model, ITEMS, max_length=5, rng=0, remove_invalid_values=True, **chosen).shape[0] == 3
+
+
+@pytest.mark.parametrize("early_stopping", [False, "never", True])
+@pytest.mark.parametrize("length_penalty", [1000.0, -1000.0, 3e38, -3e38])
+@pytest.mark.parametrize("chosen", SEARCHES[2:])
+def test_a_length_penalty_beyond_all_floats(chosen: dict[str, Any], length_penalty: float, early_stopping: Any) -> None:
+    settings = {"length_penalty": length_penalty, "early_stopping": early_stopping, **chosen}
+    out = generate(ToyModel(), ITEMS, max_length=6, rng=0, return_dict_in_generate=True, output_scores=True, **settings)
+    assert out.sequences.shape[0] == 3
+    assert not np.isnan(out.sequences_scores).any()
+
+
+@pytest.mark.parametrize("chosen", SEARCHES)
+def test_a_decay_beyond_all_floats_ends(chosen: dict[str, Any]) -> None:
+    settings = {"exponential_decay_length_penalty": (1, 1e30), "min_length": 15, **chosen}
+    ids = generate(ToyModel(), ITEMS, max_length=20, rng=0, **settings)
+    assert 15 < ids.shape[1] <= 17
+    assert (ids == EOS).any(1).all()
 
 
 def test_nothing_that_is_passed_changes() -> None:

@@ -104,6 +104,26 @@ def test_expected_types_are_in_plain_words() -> None:
         GenerationConfig(max_length="x")
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, np.float32("nan"), 1e39, 10**400])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("length_penalty", "temperature", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff", "max_time"),
+        *("repetition_penalty", "encoder_repetition_penalty", "diversity_penalty", "guidance_scale"),
+        "exponential_decay_length_penalty",
+    ],
+)
+def test_numbers_are_finite(name: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=f"- {name}: expected finite numbers"):
+        GenerationConfig(num_beams=2, **{name: [1, value] if name.startswith("exponential") else value})
+
+
+@pytest.mark.parametrize("name", ["num_beams", "num_beam_groups", "num_return_sequences"])
+def test_rows_beyond_all_use_are_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name}: expected at most 4096, found 16777216"):
+        GenerationConfig(**{name: 2**24})
+
+
 def test_update_touches_settings_only() -> None:
     config = GenerationConfig()
     assert config.update(num_beams=2, copy=3, validate=4) == {"copy": 3, "validate": 4}

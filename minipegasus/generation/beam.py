@@ -11,7 +11,6 @@ import numpy as np
 
 from .. import ops
 from ..arrays import BoolArray, FloatArray, IntArray
-from ..errors import InputError
 from .outputs import SearchResult
 from .task import Task, generators
 
@@ -56,7 +55,7 @@ def beam_search(task: Task) -> SearchResult:
     unseen_rt = task.prompt_ids_rt
     while True:
         output, logits_rv = task.step(unseen_rt)
-        scores_rv = task.processors(running.ids.reshape(items * beams, -1), ops.log_softmax(logits_rv))
+        scores_rv = task.processed(running.ids.reshape(items * beams, -1), ops.log_softmax(logits_rv))
         task.recorder.add(output, logits_rv, scores_rv)
         candidates = _candidates(task, running, scores_rv, sources)
         length += 1
@@ -79,11 +78,6 @@ def _start(task: Task) -> Beams:
 
 def _candidates(task: Task, running: Beams, scores_rv: FloatArray, sources: list[np.random.Generator] | None) -> Beams:
     """Return the continuations worth looking at, several per beam: the best, or drawn ones in the order of drawing."""
-    if np.isnan(scores_rv.max(-1)).any():
-        raise InputError(
-            "scores: expected numbers, found NaN from the model, or from normalising a row in which the settings "
-            "forbid every token; remove_invalid_values=True replaces them"
-        )
     items, beams = running.scores.shape
     vocabulary = scores_rv.shape[-1]
     sums = scores_rv.reshape(items, beams, vocabulary) + running.scores[:, :, None]
@@ -138,7 +132,7 @@ def _finish(
     beams = task.config.num_beams
     ended_bk = hit_bk & (np.arange(hit_bk.shape[1]) < beams)
     full_b1 = done_bk.all(1, keepdims=True) & (task.config.early_stopping is True)
-    scores = candidates.scores / (length - task.prompt_length) ** task.config.length_penalty
+    scores = task.normalised(candidates.scores, length - task.prompt_length)
     scores = scores + full_b1 * NOWHERE + ~open_b1 * NOWHERE + ~ended_bk * NOWHERE
     # As in the reference, a padding id of 0 counts as unset: what follows a sequence is then an end token.
     fill = -1 if task.eos_ids is None else task.pad_id or int(task.eos_ids[0])
@@ -156,12 +150,11 @@ def _finish(
 
 def _can_improve(task: Task, running: Beams, finished: Beams, done_bk: BoolArray, length: int) -> BoolArray:
     """Say per item whether its best running sequence might still displace a finished one."""
-    penalty = task.config.length_penalty
-    longest = task.config.early_stopping == "never" and penalty > 0
+    longest = task.config.early_stopping == "never" and task.config.length_penalty > 0
     new_tokens = (task.max_length if longest else length) - task.prompt_length
-    best_b1 = running.scores[:, :1] / new_tokens**penalty
+    best_b1 = task.normalised(running.scores[:, :1], new_tokens)
     worst_bk = np.where(done_bk, finished.scores.min(1, keepdims=True), NOWHERE)
-    can_improve_b1: BoolArray = (best_b1 > worst_bk).any(1, keepdims=True)
+    can_improve_b1: BoolArray = np.any(best_b1 > worst_bk, 1, keepdims=True)
     return can_improve_b1
 
 

@@ -484,7 +484,13 @@ _AT_LEAST = {
 
 
 #: Sizes of which no larger one can be meant; memory is set aside by them.
-_AT_MOST = dict.fromkeys(("max_length", "max_new_tokens", "num_beams", "num_return_sequences"), 2**24)
+_AT_MOST = {
+    **dict.fromkeys(("max_length", "max_new_tokens"), 2**24),
+    **dict.fromkeys(("num_beams", "num_beam_groups", "num_return_sequences"), 4096),
+}
+
+#: Scores are float32, and so are the numbers that they are multiplied and compared with.
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 def _range_problems(config: GenerationConfig) -> list[str]:
@@ -496,7 +502,18 @@ def _range_problems(config: GenerationConfig) -> list[str]:
             if value is not None and sign * value > sign * bounds[name]
         ]
 
-    return beyond(_AT_LEAST, -1, "at least") + beyond(_AT_MOST, 1, "at most")
+    return beyond(_AT_LEAST, -1, "at least") + beyond(_AT_MOST, 1, "at most") + _endless(config)
+
+
+def _endless(config: GenerationConfig) -> list[str]:
+    """Return what is wrong about numbers that are none, or that no float32 holds."""
+    problems = []
+    for name in _HINTS:
+        value = getattr(config, name)
+        numbers = [item for item in (value if isinstance(value, list | tuple) else [value]) if _fits(item, float)]
+        if not all(abs(number) <= _LARGEST for number in numbers):
+            problems.append(f"{name}: expected finite numbers up to {_LARGEST:.3g}, found {_short(value)}")
+    return problems
 
 
 def _combination_problems(config: GenerationConfig) -> list[str]:

@@ -37,7 +37,7 @@ def constrained_beam_search(task: Task) -> SearchResult:
         if largest >= logits_rv.shape[-1]:
             expected = f"ids below {logits_rv.shape[-1]}, the vocabulary's size"
             raise InputError(f"force_words_ids, constraints: expected {expected}, found {largest}")
-        sums_rv = task.processors(ids_rt, ops.log_softmax(logits_rv)) + scores_r[:, None]
+        sums_rv = task.processed(ids_rt, ops.log_softmax(logits_rv)) + scores_r[:, None]
         task.recorder.add(output, logits_rv, sums_rv)
         tokens_r, parents_r = np.full(items * beams, task.pad_id or 0), np.arange(items * beams)
         scores_r = np.zeros_like(scores_r)

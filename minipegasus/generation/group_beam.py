@@ -57,7 +57,7 @@ def group_beam_search(task: Task) -> SearchResult:
         parents_r = np.arange(items * beams)
         for index, group in enumerate(groups):
             own = np.concatenate([part.rows for part in group])
-            scores_rv[own] = task.processors(
+            scores_rv[own] = task.processed(
                 running.ids_rt[own], log_probs_rv[own], current_tokens=tokens_r, beam_group_idx=index
             )
             for part in group:

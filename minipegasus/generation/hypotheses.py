@@ -36,7 +36,7 @@ class Hypotheses:
 
     def add(self, total: float, ids: IntArray, origins: IntArray, new_tokens: int) -> None:
         """Keep a sequence whose log-probabilities sum to ``total``, if it is among the best."""
-        score = total / new_tokens**self.task.config.length_penalty
+        score = float(self.task.normalised(total, new_tokens))
         if len(self.kept) >= self.size and score <= self.worst:
             return
         self.kept.append(Hypothesis(score, ids, origins))
@@ -56,7 +56,7 @@ class Hypotheses:
             return True
         longest = config.early_stopping == "never" and config.length_penalty > 0
         new_tokens = (self.task.max_length if longest else length) - self.task.prompt_length
-        return bool(self.worst >= best_total / new_tokens**config.length_penalty)
+        return bool(self.worst >= self.task.normalised(best_total, new_tokens))
 
 
 @dataclass(frozen=True)
@@ -110,4 +110,6 @@ def best_hypotheses(task: Task, per_item: list[list[Hypothesis]]) -> SearchResul
         origins[row, : len(hypothesis.origins)] = hypothesis.origins
         if length < width and task.eos_ids is not None:
             ids[row, length] = task.eos_ids[0]
-    return SearchResult(ids, np.array([hypothesis.score for hypothesis in best], np.float32), origins)
+    with np.errstate(over="ignore"):  # a length penalty may take scores beyond float32
+        scores = np.array([hypothesis.score for hypothesis in best]).astype(np.float32)
+    return SearchResult(ids, scores, origins)

@@ -58,6 +58,7 @@ class LogitsProcessor:
     """
 
     def __call__(self, ids_rt: IntArray, scores_rv: FloatArray) -> FloatArray:
+        """Return new scores ``(rows, vocabulary)`` for ids ``(rows, length)``, int64, and scores of that shape."""
         raise NotImplementedError(f"{type(self).__name__} has to define __call__(ids_rt, scores_rv)")
 
 
@@ -74,6 +75,7 @@ class LogitsProcessorList(list[Callable[..., FloatArray]]):
     """
 
     def __call__(self, ids_rt: IntArray, scores_rv: FloatArray, **context: Any) -> FloatArray:
+        """Return new scores ``(rows, vocabulary)`` for ids ``(rows, length)``, int64, and scores of that shape."""
         for processor in self:
             wants_context = context and len(inspect.signature(processor).parameters) > 2
             scores_rv = processor(ids_rt, scores_rv, **(context if wants_context else {}))
@@ -119,6 +121,14 @@ def positive(value: float, name: str) -> float:
     return float(value)
 
 
+def power(base: float, exponent: float) -> float:
+    """Return ``base ** exponent``, infinity where a float cannot hold it."""
+    try:
+        return float(base**exponent)
+    except OverflowError:
+        return float("inf")
+
+
 def rows_of_items(array_b: IntArray, rows: int) -> IntArray:
     """Repeat one row per batch item so that there is one per row: row ``b * n + k`` is item ``b``."""
     return np.repeat(array_b, rows // len(array_b), axis=0)
@@ -151,7 +161,7 @@ class SequenceBiasLogitsProcessor(LogitsProcessor):
             biases = {tuple(int(token) for token in tokens): float(bias) for tokens, bias in items}
         except (TypeError, ValueError):
             biases = {}
-        if not biases or any(not tokens or min(tokens) < 0 for tokens in biases):
+        if not biases or any(not tokens or min(tokens) < 0 or bias != bias for tokens, bias in biases.items()):
             raise InputError(
                 "sequence_bias: expected {(token, ...): bias} or [[[token, ...], bias], ...], "
                 f"found {sequence_bias!r}"
@@ -227,7 +237,10 @@ class HammingDiversityLogitsProcessor(LogitsProcessor):
     def __call__(  # type: ignore[override]  # the one processor that needs more than the ids
         self, ids_rt: IntArray, scores_rv: FloatArray, current_tokens: IntArray, beam_group_idx: int
     ) -> FloatArray:
-        """``current_tokens`` holds a token per row of *all* groups; those of later groups are not looked at."""
+        """Return new scores for the rows of one group, ``(items * group size, vocabulary)``.
+
+        ``current_tokens`` holds a token per row of *all* groups; those of later groups are not looked at.
+        """
         earlier = current_tokens.reshape(-1, self.num_beams)[:, : beam_group_idx * self.group_size]
         if not earlier.size:
             return scores_rv
@@ -293,7 +306,7 @@ class ExponentialDecayLengthPenalty(LogitsProcessor):
         input_ids_seq_length: length of the prompt.
 
     Raises:
-        InputError: not two numbers, or no token ids.
+        InputError: not two numbers, a negative factor, or no token ids.
 
     >>> import numpy as np
     >>> longer = ExponentialDecayLengthPenalty((1, 2.0), eos_token_id=1, input_ids_seq_length=1)
@@ -307,9 +320,9 @@ class ExponentialDecayLengthPenalty(LogitsProcessor):
         eos_token_id: TokenIds,
         input_ids_seq_length: int,
     ) -> None:
-        if len(exponential_decay_length_penalty) != 2:
+        if len(exponential_decay_length_penalty) != 2 or not exponential_decay_length_penalty[1] >= 0:
             raise InputError(
-                "exponential_decay_length_penalty: expected (start, factor), "
+                "exponential_decay_length_penalty: expected (start, factor), the factor from 0 on, "
                 f"found {exponential_decay_length_penalty!r}"
             )
         start, self.factor = exponential_decay_length_penalty
@@ -322,8 +335,11 @@ class ExponentialDecayLengthPenalty(LogitsProcessor):
             return scores_rv
         raised = scores_rv.copy()
         ends = scores_rv[:, self.eos_token_id]
-        growth = np.abs(np.where(np.isinf(ends), 0, ends)) * (self.factor**steps - 1)
-        raised[:, self.eos_token_id] = ends + growth
+        largest = np.finfo(scores_rv.dtype).max
+        factor = scores_rv.dtype.type(min(power(self.factor, steps) - 1, float(largest)))
+        with np.errstate(over="ignore"):
+            growth = np.abs(np.where(np.isinf(ends), 0, ends)) * factor
+            raised[:, self.eos_token_id] = np.minimum(ends + growth, largest)
         return raised
 
 

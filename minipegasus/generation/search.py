@@ -26,7 +26,7 @@ def search_steps(task: Task) -> Iterator[IntArray]:
     unseen_rt = ids_rt
     while running_r.any():
         output, logits_rv = task.step(unseen_rt)
-        scores_rv = task.processors(ids_rt, logits_rv)
+        scores_rv = task.processed(ids_rt, logits_rv)
         task.recorder.add(output, logits_rv, scores_rv)
         tokens_r: IntArray = scores_rv.argmax(-1) if sources is None else draw(scores_rv, sources)
         if pad_id is not None:

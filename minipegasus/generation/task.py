@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ..arrays import FloatArray, IntArray
+from ..errors import InputError
 from .config import GenerationConfig
 from .outputs import Recorder
-from .processors import LogitsProcessorList
+from .processors import LogitsProcessorList, power
 from .protocols import Decoding, StepOutput
 from .stopping import StoppingCriteriaList
 
@@ -54,6 +56,31 @@ class Task:
         """Feed ids; return the model's output and its logits in float32, the precision of every search."""
         output = self.decoding.step(ids_rt)
         return output, output.logits_rv.astype(np.float32, copy=False)
+
+    def processed(self, ids_rt: IntArray, scores_rv: FloatArray, **context: Any) -> FloatArray:
+        """Return the scores ``(rows, vocabulary)`` as the processors leave them.
+
+        Raises:
+            InputError: a NaN among them, of which each search would make some token or other.
+        """
+        processed_rv = self.processors(ids_rt, scores_rv, **context)
+        if np.isnan(processed_rv.max(-1)).any():
+            raise InputError(
+                "scores: expected numbers, found NaN from the model, or from normalising a row in which the settings "
+                "forbid every token; remove_invalid_values=True replaces them"
+            )
+        return processed_rv
+
+    def normalised(self, totals: FloatArray | float, new_tokens: int) -> FloatArray:
+        """Return sums of log-probabilities divided by ``new_tokens ** length_penalty``, in their own precision.
+
+        A power outside the range of the dtype is the largest or smallest number that it has.
+        """
+        limits = np.finfo(np.asarray(totals).dtype)
+        divisor = np.clip(power(new_tokens, self.config.length_penalty), limits.tiny, limits.max)
+        with np.errstate(over="ignore"):
+            quotient: FloatArray = totals / limits.dtype.type(divisor)
+        return quotient
 
     def progress(self, length: int) -> None:
         """Tell the progress hook that sequences have ``length`` ids now."""
