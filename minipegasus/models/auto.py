@@ -46,6 +46,10 @@ class _AutoClass:
 
         Raises:
             ConfigError: there is none; the message lists the model types that have one.
+
+        >>> from minipegasus import PegasusXConfig
+        >>> AutoModelForSeq2SeqLM.class_for(PegasusXConfig()).__name__
+        'PegasusXForConditionalGeneration'
         """
         for model_class in cls.classes:
             if model_class.family.model_type == config.model_type:
@@ -85,6 +89,11 @@ class _AutoClass:
         Raises:
             CheckpointError: files are missing, damaged, or do not fit; the message names file and tensor.
             ConfigError: the model type is unknown, or config.json holds values of the wrong type or range.
+
+        >>> from minipegasus.demo import folder
+        >>> model = AutoModelForSeq2SeqLM.from_pretrained(folder(), num_beams=2)
+        >>> type(model).__name__, model.config.num_beams
+        ('PegasusForConditionalGeneration', 2)
         """
         folder = resolve_folder(name_or_path, revision, subfolder)
         model_class = cls.class_for(read_config(folder, {}) if config is None else config)
@@ -126,7 +135,14 @@ class AutoModelForSeq2SeqLM(_AutoClass):
 
 
 class AutoModelForCausalLM(_AutoClass):
-    """A decoder alone, with its vocabulary head."""
+    """A decoder alone, with its vocabulary head.
+
+    >>> from minipegasus import PegasusConfig
+    >>> config = PegasusConfig(vocab_size=20, d_model=8, encoder_layers=1, decoder_layers=1,
+    ...     encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=8, decoder_ffn_dim=8)
+    >>> type(AutoModelForCausalLM.from_config(config)).__name__
+    'PegasusForCausalLM'
+    """
 
     classes = (
         *(BertGenerationDecoder, BertLMHeadModel, BigBirdPegasusForCausalLM),
@@ -135,13 +151,27 @@ class AutoModelForCausalLM(_AutoClass):
 
 
 class AutoModelForSequenceClassification(_AutoClass):
-    """A model that gives a text a label, several labels or a number."""
+    """A model that gives a text a label, several labels or a number.
+
+    >>> from minipegasus import BigBirdPegasusConfig
+    >>> config = BigBirdPegasusConfig(vocab_size=20, d_model=8, encoder_layers=1, decoder_layers=1,
+    ...     encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=8, decoder_ffn_dim=8)
+    >>> type(AutoModelForSequenceClassification.from_config(config)).__name__
+    'BigBirdPegasusForSequenceClassification'
+    """
 
     classes = (BigBirdPegasusForSequenceClassification,)
 
 
 class AutoModelForQuestionAnswering(_AutoClass):
-    """A model that finds the span of a text that answers a question."""
+    """A model that finds the span of a text that answers a question.
+
+    >>> from minipegasus import BigBirdPegasusConfig
+    >>> config = BigBirdPegasusConfig(vocab_size=20, d_model=8, encoder_layers=1, decoder_layers=1,
+    ...     encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=8, decoder_ffn_dim=8)
+    >>> type(AutoModelForQuestionAnswering.from_config(config)).__name__
+    'BigBirdPegasusForQuestionAnswering'
+    """
 
     classes = (BigBirdPegasusForQuestionAnswering,)
 

@@ -15,14 +15,29 @@ __all__ = [
 
 
 class BigBirdPegasusModel(Seq2SeqModel):
-    """BigBird-Pegasus without a head. Missing decoder ids are made from the input ids."""
+    """BigBird-Pegasus without a head. Missing decoder ids are made from the input ids.
+
+    >>> from minipegasus import BigBirdPegasusConfig
+    >>> config = BigBirdPegasusConfig(vocab_size=20, d_model=8, encoder_layers=1, decoder_layers=1,
+    ...     encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=8, decoder_ffn_dim=8)
+    >>> BigBirdPegasusModel(config)(input_ids=[[5, 6, 1]]).last_hidden_state.shape
+    (1, 3, 8)
+    """
 
     family = BIGBIRD_PEGASUS
     shifts_inputs = True
 
 
 class BigBirdPegasusForConditionalGeneration(ConditionalGeneration):
-    """BigBird-Pegasus with its vocabulary head."""
+    """BigBird-Pegasus with its vocabulary head.
+
+    >>> from minipegasus import BigBirdPegasusConfig
+    >>> config = BigBirdPegasusConfig(vocab_size=20, d_model=8, encoder_layers=1, decoder_layers=1,
+    ...     encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=8, decoder_ffn_dim=8)
+    >>> model = BigBirdPegasusForConditionalGeneration(config)
+    >>> model.generate([[5, 6, 1]], min_length=4, max_length=4).shape
+    (1, 4)
+    """
 
     family = BIGBIRD_PEGASUS
     shifts_inputs = True
@@ -59,6 +74,13 @@ class BigBirdPegasusForQuestionAnswering(QuestionAnswering):
 
 
 class BigBirdPegasusForCausalLM(CausalLM):
-    """BigBird-Pegasus' decoder alone. Its loss is not shifted."""
+    """BigBird-Pegasus' decoder alone. Its loss is not shifted.
+
+    >>> from minipegasus import BigBirdPegasusConfig
+    >>> config = BigBirdPegasusConfig(vocab_size=20, d_model=8, encoder_layers=1, decoder_layers=1,
+    ...     encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=8, decoder_ffn_dim=8)
+    >>> BigBirdPegasusForCausalLM(config)(input_ids=[[2, 5, 6]]).logits.shape
+    (1, 3, 20)
+    """
 
     family = BIGBIRD_PEGASUS

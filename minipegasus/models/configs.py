@@ -77,7 +77,11 @@ class PretrainedConfig(Config):
 
     @classmethod
     def from_folder(cls, folder: Path, overrides: dict[str, Any]) -> Self:
-        """Read ``config.json`` of a folder that was found already; see :meth:`from_pretrained`."""
+        """Read ``config.json`` of a folder that was found already; see :meth:`from_pretrained`.
+
+        Raises:
+            CheckpointError, ConfigError, TypeError: as :meth:`from_pretrained`.
+        """
         values = read_json(folder / CONFIG)
         found = values.get("model_type", cls.model_type)
         if cls.model_type and found != cls.model_type and found not in cls.also_reads:
@@ -100,7 +104,11 @@ class PretrainedConfig(Config):
         return hasattr(cls(), name)
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write ``config.json`` into ``folder``, which is made where it is missing."""
+        """Write ``config.json`` into ``folder``, which is made where it is missing; see :meth:`from_pretrained`.
+
+        Raises:
+            CheckpointError: the folder cannot be written.
+        """
         with staged(Path(folder)) as files:
             files.write(CONFIG, dump_json(self.to_dict()))
 
@@ -178,11 +186,19 @@ def read_config(folder: Path, overrides: dict[str, Any]) -> PretrainedConfig:
 
 
 class AutoConfig:
-    """The configuration class that a ``model_type`` stands for."""
+    """The configuration class that a ``model_type`` stands for.
+
+    >>> from minipegasus.demo import folder
+    >>> type(AutoConfig.from_pretrained(folder())).__name__
+    'PegasusConfig'
+    """
 
     @staticmethod
     def for_model(model_type: str, **values: Any) -> PretrainedConfig:
         """Return a configuration of this type.
+
+        Raises:
+            ConfigError: the type is unknown, or values have the wrong type or range.
 
         >>> AutoConfig.for_model("pegasus", d_model=32).hidden_size
         32

@@ -53,6 +53,11 @@ class EncoderDecoderModel(ConditionalGeneration):
         dtype: as in :class:`~minipegasus.models.pretrained.PreTrainedModel`; the halves' where None.
         seed: of new weights.
 
+    Raises:
+        InputError: a half is of another class, has no cross-attention where it should or does not fit the
+            configuration; halves of two dtypes; or neither a configuration nor two halves.
+        ConfigError: the configuration contradicts itself.
+
     >>> from minipegasus import BertGenerationConfig, EncoderDecoderConfig
     >>> half = BertGenerationConfig(vocab_size=20, hidden_size=8, num_hidden_layers=1, num_attention_heads=2,
     ...     intermediate_size=8, max_position_embeddings=16)
@@ -146,7 +151,12 @@ class EncoderDecoderModel(ConditionalGeneration):
         return self.encoder
 
     def get_decoder(self) -> SingleStackLM:
-        """Return the decoder, with its vocabulary head, as a model of its own over the same weights."""
+        """Return the decoder, with its vocabulary head, as a model of its own over the same weights.
+
+        >>> pair = EncoderDecoderModel.from_pretrained("golden/encoder_decoder")
+        >>> type(pair.get_encoder()).__name__, type(pair.get_decoder()).__name__
+        ('BertGenerationEncoder', 'BertGenerationDecoder')
+        """
         return self.decoder
 
     @property
@@ -178,6 +188,14 @@ class EncoderDecoderModel(ConditionalGeneration):
         Raises:
             CheckpointError, ConfigError: as ``from_pretrained``.
             InputError: neither a folder nor a model is given for a half.
+
+        >>> import warnings
+        >>> folder = "golden/bert_generation"
+        >>> with warnings.catch_warnings():
+        ...     warnings.simplefilter("ignore")  # of new weights
+        ...     pair = EncoderDecoderModel.from_encoder_decoder_pretrained(folder, folder, decoder_start_token_id=2)
+        >>> pair.config.decoder.add_cross_attention, pair.config.decoder_start_token_id
+        (True, 2)
         """
         halves: dict[str, dict[str, Any]] = {"encoder": {}, "decoder": {}}
         own = {}

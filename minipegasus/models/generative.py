@@ -29,7 +29,7 @@ class Generative(PreTrainedModel):
 
         >>> from minipegasus import PegasusForConditionalGeneration
         >>> PegasusForConditionalGeneration.from_pretrained("golden/pegasus").position_limit
-        64
+        48
         """
         stack = self._spec.decoder
         assert stack is not None
@@ -64,6 +64,20 @@ class Generative(PreTrainedModel):
 
         Returns:
             int64 ``[rows, length]``; an output object with ``return_dict_in_generate=True``.
+
+        Raises:
+            TypeError: unknown keywords.
+            ConfigError: settings that are wrong or contradict each other.
+            InputError: inputs that are wrong, settings that are not supported, or a position that the decoder has not.
+
+        >>> from minipegasus import PegasusForConditionalGeneration, PegasusTokenizer
+        >>> from minipegasus.demo import folder
+        >>> tokenizer = PegasusTokenizer.from_pretrained(folder())
+        >>> model = PegasusForConditionalGeneration.from_pretrained(folder())
+        >>> encoded = tokenizer(["The bridge was opened in 1932."], return_tensors="np")
+        >>> ids = model.generate(**encoded, num_beams=2, max_new_tokens=3)
+        >>> ids.shape, ids.dtype.name, len(tokenizer.batch_decode(ids))
+        ((1, 4), 'int64', 1)
         """
         return generate(self, inputs, **arguments)
 
@@ -71,6 +85,16 @@ class Generative(PreTrainedModel):
         """Yield one token id after the other as they are chosen (one row, greedy or sampling).
 
         Takes what :meth:`generate` takes, without beams.
+
+        Raises:
+            InputError: more than one row, or beams; raised by the call, not by the first iteration.
+
+        >>> from minipegasus import PegasusForConditionalGeneration
+        >>> model = PegasusForConditionalGeneration.from_pretrained("golden/pegasus")
+        >>> ids = [[5, 6, 1]]
+        >>> written = model.generate(ids, num_beams=1, length_penalty=1.0, max_length=4)
+        >>> list(model.stream(ids, num_beams=1, length_penalty=1.0, max_length=4)) == written[0, 1:].tolist()
+        True
         """
         return stream(self, inputs, **arguments)
 

@@ -37,6 +37,13 @@ class PegasusForConditionalGeneration(ConditionalGeneration):
 
 
 class PegasusForCausalLM(CausalLM):
-    """Pegasus' decoder alone. Its loss is not shifted."""
+    """Pegasus' decoder alone. Its loss is not shifted.
+
+    >>> from minipegasus import PegasusConfig
+    >>> config = PegasusConfig(vocab_size=20, d_model=8, encoder_layers=1, decoder_layers=1,
+    ...     encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=8, decoder_ffn_dim=8)
+    >>> PegasusForCausalLM(config)(input_ids=[[0, 5, 6]]).logits.shape
+    (1, 3, 20)
+    """
 
     family = PEGASUS

@@ -14,6 +14,12 @@ class PegasusXModel(Seq2SeqModel):
 
     With ``output_hidden_states`` the encoder's states are padded to whole blocks and the last entry is a pair (tokens,
     globals); with ``output_attentions`` each layer reports a dictionary with ``global`` and ``local``.
+
+    >>> from minipegasus import PegasusXConfig
+    >>> config = PegasusXConfig(vocab_size=20, d_model=8, encoder_layers=1, decoder_layers=1,
+    ...     encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=8, decoder_ffn_dim=8)
+    >>> PegasusXModel(config)(input_ids=[[5, 6, 1]], decoder_input_ids=[[0, 7]]).last_hidden_state.shape
+    (1, 2, 8)
     """
 
     family = PEGASUS_X
@@ -39,7 +45,15 @@ class PegasusXModel(Seq2SeqModel):
 
 
 class PegasusXForConditionalGeneration(ConditionalGeneration):
-    """PEGASUS-X with its vocabulary head."""
+    """PEGASUS-X with its vocabulary head.
+
+    >>> from minipegasus import PegasusXConfig
+    >>> config = PegasusXConfig(vocab_size=20, d_model=8, encoder_layers=1, decoder_layers=1,
+    ...     encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=8, decoder_ffn_dim=8)
+    >>> model = PegasusXForConditionalGeneration(config)
+    >>> model(input_ids=[[5, 6, 1]], labels=[[7, 1]]).logits.shape
+    (1, 2, 20)
+    """
 
     family = PEGASUS_X
 

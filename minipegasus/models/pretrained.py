@@ -40,6 +40,15 @@ class PreTrainedModel:
         config: the family's configuration. It is copied.
         dtype: ``"float32"`` (the product) or ``"float64"`` (the definition, by NumPy alone).
         seed: of the random weights that a model has before any are loaded.
+
+    Raises:
+        ConfigError: the configuration is of another family.
+        InputError: another dtype, or a seed that is none.
+
+    >>> from minipegasus import PegasusConfig, PegasusModel
+    >>> model = PegasusModel(PegasusConfig(20, 16, 1, 8, 2, 1, 8, 2, d_model=8), dtype="float64")
+    >>> model.dtype.name, model.device, model.config.d_model, model.spec.decoder.layers
+    ('float64', 'cpu', 8, 1)
     """
 
     family: ClassVar[Family]
@@ -123,6 +132,13 @@ class PreTrainedModel:
         Raises:
             CheckpointError: files are missing, damaged, or do not fit; the message names file and tensor.
             ConfigError: config.json holds values of the wrong type or range.
+            TypeError: unknown keywords, or values of the configuration beside ``config``.
+
+        >>> from minipegasus import PegasusForConditionalGeneration
+        >>> from minipegasus.demo import folder
+        >>> model = PegasusForConditionalGeneration.from_pretrained(folder(), dtype="float64")
+        >>> model.dtype.name, model.load_report.missing
+        ('float64', [])
         """
         folder = resolve_folder(name_or_path, revision, subfolder)
         dtype = config_values.pop("torch_dtype", dtype)  # its older name
@@ -153,6 +169,22 @@ class PreTrainedModel:
         """Write config.json, generation_config.json and model.safetensors as transformers reads them.
 
         Tied weights are written once. Nothing is left half-written.
+
+        Args:
+            folder: made where it is missing.
+            max_shard_size: bytes, or a text such as ``"5GB"``, beyond which the weights become several files.
+
+        Raises:
+            CheckpointError: the folder cannot be written.
+            InputError: ``max_shard_size`` is no size.
+
+        >>> import tempfile
+        >>> from minipegasus import PegasusModel
+        >>> model, folder = PegasusModel.from_pretrained("golden/pegasus"), tempfile.mkdtemp()
+        >>> model.save_pretrained(folder)
+        >>> again = PegasusModel.from_pretrained(folder)
+        >>> bool((again.get_input_embeddings() == model.get_input_embeddings()).all())
+        True
         """
         config = {**self.config.to_dict(), "architectures": [type(self).__name__], "dtype": self.dtype.name}
         generation = self.generation_config.following(self.config).to_diff_dict()
@@ -161,7 +193,15 @@ class PreTrainedModel:
     # Looking at the weights
 
     def state_dict(self) -> dict[str, FloatArray]:
-        """Return every weight under the checkpoint's names, aliases left out; the arrays are read-only views."""
+        """Return every weight under the checkpoint's names, aliases left out.
+
+        The arrays are read-only, in the model's dtype, and views of the model's own where those have it.
+
+        >>> from minipegasus import PegasusModel
+        >>> state = PegasusModel.from_pretrained("golden/pegasus").state_dict()
+        >>> state["shared.weight"].shape, state["shared.weight"].dtype.name
+        ((223, 20), 'float32')
+        """
         return {w.saved_as: self._wide(self._weights[name]) for name, w in self._layout.weights.items()}
 
     def _wide(self, array: Array) -> FloatArray:
@@ -175,6 +215,10 @@ class PreTrainedModel:
 
         Raises:
             InputError: names are missing or unknown, or shapes differ; all of them are named, nothing is replaced.
+
+        >>> from minipegasus import PegasusModel
+        >>> model = PegasusModel.from_pretrained("golden/pegasus")
+        >>> model.load_state_dict({name: 0.5 * array for name, array in model.state_dict().items()})
         """
         layout = self._layout.weights
         expected = {w.saved_as: w.shape for w in layout.values()}
@@ -209,7 +253,15 @@ class PreTrainedModel:
     def traced(self, recorder: Recorder, only: str | None = None) -> Self:
         """Return the same model, over the same weights, that shows its named results to ``recorder(path, value)``.
 
-        ``only`` is a regular expression of the paths to show, every one by default.
+        ``only`` is a regular expression that whole paths match, every one by default. The paths are
+        transformers' module paths, the values arrays.
+
+        >>> from minipegasus import PegasusModel
+        >>> seen = {}
+        >>> model = PegasusModel.from_pretrained("golden/pegasus").traced(seen.__setitem__, only=".*self_attn.q_proj")
+        >>> out = model([[5, 6, 1]], decoder_input_ids=[[0, 7]])
+        >>> sorted(seen)[0], seen["encoder.layers.0.self_attn.q_proj"].shape
+        ('decoder.layers.0.self_attn.q_proj', (1, 3, 20))
         """
         copy = self.__class__.__new__(self.__class__)
         vars(copy).update(vars(self))
@@ -230,9 +282,6 @@ class PreTrainedModel:
         >>> table = model.get_input_embeddings()
         >>> table.shape == (model.config.vocab_size, model.config.d_model)
         True
-        >>> model.set_input_embeddings(2 * table)
-        >>> bool((model.get_input_embeddings() == 2 * table).all())
-        True
         """
         return self._wide(self._weights[self._input_tables[0]])
 
@@ -241,11 +290,20 @@ class PreTrainedModel:
 
         Raises:
             InputError: ``value`` has another shape; :meth:`resize_token_embeddings` changes the vocabulary's size.
+
+        >>> from minipegasus import PegasusModel
+        >>> model = PegasusModel.from_pretrained("golden/pegasus")
+        >>> model.set_input_embeddings(2 * model.get_input_embeddings())
         """
         self._replace(self._input_tables, value)
 
     def get_output_embeddings(self) -> FloatArray | None:
-        """Return the vocabulary head's matrix ``[v, m]`` (read-only), or None for a class without that head."""
+        """Return the vocabulary head's matrix ``[v, m]`` (read-only), or None for a class without that head.
+
+        >>> from minipegasus import PegasusForConditionalGeneration
+        >>> PegasusForConditionalGeneration.from_pretrained("golden/pegasus").get_output_embeddings().shape
+        (223, 20)
+        """
         weight = self._weights.get(_HEAD)
         return None if weight is None else self._wide(weight)
 
@@ -254,6 +312,10 @@ class PreTrainedModel:
 
         Raises:
             InputError: ``value`` has another shape, or there is no such head.
+
+        >>> from minipegasus import PegasusForCausalLM
+        >>> model = PegasusForCausalLM.from_pretrained("golden/pegasus/causal")
+        >>> model.set_output_embeddings(2 * model.get_output_embeddings())
         """
         if _HEAD not in self._weights:
             raise InputError(f"set_output_embeddings: expected a vocabulary head, found {type(self).__name__}")
@@ -271,7 +333,17 @@ class PreTrainedModel:
         self._set_weights({name: array if layout[name].sources in tied else w for name, w in self._weights.items()})
 
     def resize_token_embeddings(self, vocab_size: int, seed: int = 0) -> None:
-        """Cut the vocabulary or extend it with new random rows; ``final_logits_bias`` is extended with zeros."""
+        """Cut the vocabulary or extend it with new random rows; ``final_logits_bias`` is extended with zeros.
+
+        Raises:
+            ConfigError: the size is out of range.
+
+        >>> from minipegasus import PegasusForConditionalGeneration
+        >>> model = PegasusForConditionalGeneration.from_pretrained("golden/pegasus")
+        >>> model.resize_token_embeddings(100)
+        >>> model([[5, 6, 1]], decoder_input_ids=[[0, 99]]).logits.shape
+        (1, 2, 100)
+        """
         self._resize({"vocab_size": vocab_size}, seed)
 
     def resize_position_embeddings(self, max_position_embeddings: int, seed: int = 0) -> None:
@@ -279,6 +351,13 @@ class PreTrainedModel:
 
         Raises:
             InputError: this family computes its positions and has no table.
+            ConfigError: the number is out of range.
+
+        >>> from minipegasus import PegasusModel
+        >>> model = PegasusModel.from_pretrained("golden/pegasus")
+        >>> model.resize_position_embeddings(80)
+        >>> model([[5] * 80], decoder_input_ids=[[0]]).encoder_last_hidden_state.shape
+        (1, 80, 20)
         """
         if not any(name.endswith("embed_positions.weight") for name in self._weights):
             found = f"{type(self).__name__}, which computes positions of any length"
@@ -309,7 +388,13 @@ class PreTrainedModel:
         return "cpu"
 
     def forward(self, *args: Any, **arguments: Any) -> Any:
-        """Run the model: the same as calling it."""
+        """Run the model: the same as calling it.
+
+        >>> from minipegasus import PegasusModel
+        >>> model = PegasusModel.from_pretrained("golden/pegasus").eval().to("cpu")
+        >>> model.forward([[5, 6, 1]], decoder_input_ids=[[0, 7]]).last_hidden_state.shape
+        (1, 2, 20)
+        """
         return self(*args, **arguments)
 
     @classmethod
@@ -323,11 +408,17 @@ class PreTrainedModel:
         return hasattr(cls, "generate")
 
     def eval(self) -> Self:
-        """Return the model: it never trains."""
+        """Return the model: it never trains.
+
+        >>> from minipegasus import PegasusModel
+        >>> model = PegasusModel.from_pretrained("golden/pegasus")
+        >>> model.eval() is model.to("cpu") is model
+        True
+        """
         return self
 
     def to(self, device: str = "cpu") -> Self:
-        """Return the model, which is where it can be: on the CPU.
+        """Return the model, which is where it can be: on the CPU; see :meth:`eval`.
 
         Raises:
             InputError: another device is asked for.

@@ -133,6 +133,11 @@ class Seq2SeqBase(PreTrainedModel):
 
         It takes what :class:`~minipegasus.PegasusForCausalLM` takes, without labels, and returns a
         :class:`~minipegasus.models.outputs.BaseModelOutputWithPastAndCrossAttentions`; see :meth:`get_encoder`.
+
+        >>> from minipegasus import PegasusModel
+        >>> decoder = PegasusModel.from_pretrained("golden/pegasus").get_decoder()
+        >>> decoder([[0, 7]], encoder_hidden_states=np.zeros((1, 3, 20), np.float32)).last_hidden_state.shape
+        (1, 2, 20)
         """
         return self._decoder_alone
 

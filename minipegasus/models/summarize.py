@@ -44,6 +44,11 @@ class Progress:
         part, parts: which of its pieces, counted from 0, and how many there are.
         stage: ``"reading"`` (the encoder: layers) or ``"writing"`` (the decoder: tokens).
         done, total: of this stage; writing may end before its total.
+
+    >>> seen = []
+    >>> summary = summarize("The man was here.", model="golden/pegasus", max_length=6, progress=seen.append)
+    >>> seen[0]
+    Progress(document=0, part=0, parts=1, stage='reading', done=1, total=2)
     """
 
     document: int
@@ -66,6 +71,17 @@ class Summarizer:
 
     Attributes:
         limit: how many tokens the model reads at once, the special ones included; None where nothing limits it.
+
+    Raises:
+        InputError: the model has no encoder, or no vocabulary head.
+
+    >>> summarizer = Summarizer.from_pretrained("golden/pegasus")
+    >>> summarizer.limit, summarizer.count("The man was here.") > 4
+    (48, True)
+    >>> len(list(summarizer.summaries(["The man was here.", "He left."], max_length=6)))
+    2
+    >>> isinstance("".join(summarizer.stream("The man was here.", max_length=6)), str)
+    True
     """
 
     def __init__(self, model: PreTrainedModel, tokenizer: Any) -> None:
@@ -76,7 +92,11 @@ class Summarizer:
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | Path | None = None, *, newline: str | None = None) -> Self:
-        """Open a folder or a hub-cache name; the bundled model by default. ``newline`` is the tokenizer's option."""
+        """Open a folder or a hub-cache name; the bundled model by default. ``newline`` is the tokenizer's option.
+
+        Raises:
+            CheckpointError, ConfigError, TokenizerError: the folder is not what it should be.
+        """
         folder = demo_folder() if name_or_path is None else resolve_folder(name_or_path)
         settings = {} if newline is None else {"newline": newline}
         tokenizer = AutoTokenizer.from_pretrained(folder, **settings)

@@ -58,6 +58,16 @@ class Pipeline:
     Raises:
         InputError: the model has not the head for the task, or another device is asked for.
         TypeError: no call takes such options.
+
+    >>> from minipegasus import pipeline
+    >>> pipe = pipeline("summarization", "golden/pegasus")
+    >>> isinstance(pipe, Pipeline), type(pipe).fits(pipe.model)
+    (True, True)
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> pipe.save_pretrained(folder)
+    >>> len(pipeline("summarization", folder)(["the man", "was here"], max_length=6))
+    2
     """
 
     #: What a model needs for this task.

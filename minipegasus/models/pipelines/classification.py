@@ -18,7 +18,17 @@ __all__ = ["TextClassificationPipeline"]
 
 
 class TextClassificationPipeline(Pipeline):
-    """Texts, or pairs of texts, in; labels with scores out."""
+    """Texts, or pairs of texts, in; labels with scores out.
+
+    >>> from minipegasus import BigBirdPegasusForSequenceClassification, PegasusTokenizer
+    >>> model = BigBirdPegasusForSequenceClassification.from_pretrained("golden/bigbird_pegasus/classification")
+    >>> TextClassificationPipeline.fits(model)
+    True
+    >>> tokenizer = PegasusTokenizer.from_pretrained("golden/bigbird_pegasus")
+    >>> found = TextClassificationPipeline(model, tokenizer)(["the man", "was here"], top_k=2)
+    >>> [(len(labels), sorted(labels[0])) for labels in found]
+    [(2, ['label', 'score']), (2, ['label', 'score'])]
+    """
 
     needs = "a model with a classification head"
 

@@ -57,7 +57,18 @@ class _Window:
 
 
 class QuestionAnsweringPipeline(Pipeline):
-    """Questions and texts in; spans of the texts with scores out."""
+    """Questions and texts in; spans of the texts with scores out.
+
+    >>> from minipegasus import BigBirdPegasusForQuestionAnswering, PegasusTokenizer
+    >>> model = BigBirdPegasusForQuestionAnswering.from_pretrained("golden/bigbird_pegasus/question_answering")
+    >>> QuestionAnsweringPipeline.fits(model)
+    True
+    >>> tokenizer = PegasusTokenizer.from_pretrained("golden/bigbird_pegasus")
+    >>> context = "the man was here"
+    >>> found = QuestionAnsweringPipeline(model, tokenizer)(question="who", context=context)
+    >>> found["answer"] == context[found["start"] : found["end"]]
+    True
+    """
 
     needs = "a model with a question-answering head"
 

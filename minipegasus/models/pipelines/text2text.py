@@ -33,6 +33,11 @@ class Text2TextGenerationPipeline(Pipeline):
     pipeline's own 4 beams and 256 new tokens, then the model's. As in transformers 4.56.2 the pipeline's 4 beams go
     before the model's number of beams, while a ``max_length`` of the model goes before the 256; and a setting with the
     default value of :class:`~minipegasus.GenerationConfig` counts as not given, except in the call.
+
+    >>> from minipegasus import pipeline
+    >>> pipe = pipeline("text2text-generation", "golden/pegasus", max_length=6)
+    >>> sorted(pipe("the man was here")[0]), Text2TextGenerationPipeline.fits(pipe.model)
+    (['generated_text'], True)
     """
 
     needs = "a model with an encoder and a vocabulary head"
@@ -153,7 +158,13 @@ class Text2TextGenerationPipeline(Pipeline):
 
 
 class SummarizationPipeline(Text2TextGenerationPipeline):
-    """Texts in, summaries out: :class:`Text2TextGenerationPipeline` with the key ``summary_text``."""
+    """Texts in, summaries out: :class:`Text2TextGenerationPipeline` with the key ``summary_text``.
+
+    >>> from minipegasus import pipeline
+    >>> summaries = pipeline("summarization", "golden/pegasus", max_length=6)(["the man was here", "he left"])
+    >>> [sorted(summary) for summary in summaries]
+    [['summary_text'], ['summary_text']]
+    """
 
     name = "summary"
 
@@ -170,6 +181,10 @@ class TranslationPipeline(Text2TextGenerationPipeline):
     """Texts in, translations out: :class:`Text2TextGenerationPipeline` with the key ``translation_text``.
 
     ``src_lang`` and ``tgt_lang`` are accepted; the tokenizers of these families have no use for them.
+
+    >>> from minipegasus import pipeline
+    >>> sorted(pipeline("translation_en_to_de", "golden/encoder_decoder", max_length=6)("the man was here")[0])
+    ['translation_text']
     """
 
     name = "translation"
