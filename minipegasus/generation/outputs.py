@@ -63,9 +63,13 @@ class GenerateEncoderDecoderOutput(ModelOutput):
 
 @dataclass(frozen=True)
 class GenerateBeamDecoderOnlyOutput(ModelOutput):
-    """Beam search with a decoder-only model: fields of :class:`GenerateDecoderOnlyOutput` and, with ``output_scores``,
-    ``sequences_scores`` ``(rows,)``; ``beam_indices`` ``(rows, new tokens)`` name the row of ``scores`` that chose
-    each token, -1 after the end."""
+    """Beam search with a decoder-only model: the fields of :class:`GenerateDecoderOnlyOutput` and two more.
+
+    Attributes:
+        sequences_scores: ``(rows,)``, the sum of log-probabilities over ``new tokens ** length_penalty``; only with
+            ``output_scores``.
+        beam_indices: int64 ``(rows, new tokens)``, the row of ``scores`` that chose each token, -1 after the end.
+    """
 
     sequences: IntArray
     sequences_scores: FloatArray | None = None

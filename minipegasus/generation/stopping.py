@@ -37,6 +37,7 @@ class StoppingCriteria:
     """
 
     def __call__(self, ids_rt: IntArray, scores: Any) -> BoolArray:
+        """Return whether each row ends, bool ``(rows,)``, for ids ``(rows, length)``, the new token last."""
         raise NotImplementedError(f"{type(self).__name__} has to define __call__(ids_rt, scores)")
 
 
@@ -50,6 +51,7 @@ class StoppingCriteriaList(list[Callable[..., Any]]):
     """
 
     def __call__(self, ids_rt: IntArray, scores: Any) -> BoolArray:
+        """Return whether each row ends, bool ``(rows,)``, for ids ``(rows, length)``, the new token last."""
         stopped_r = np.zeros(len(ids_rt), np.bool_)
         for criterion in self:
             stopped_r |= np.asarray(criterion(ids_rt, scores), np.bool_)
