@@ -124,6 +124,8 @@ def test_the_command(folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[
 def test_the_command_refuses_what_there_is_not(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["attention", str(GOLDEN / "pegasus_x"), "--length", "20", "--layer", "9"]) == 1
     assert "layer: expected 0 to 2, found 9" in capsys.readouterr().err
+    assert main(["attention", str(GOLDEN / "pegasus_x"), "--length", "0"]) == 1
+    assert "length: expected at least 1, found 0" in capsys.readouterr().err
 
 
 def test_every_kind_has_a_colour_of_its_own_beside_the_others() -> None:

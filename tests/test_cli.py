@@ -207,11 +207,14 @@ def test_nobody_reads_the_output_any_more(folder: Path, tmp_path: Path) -> None:
 def test_closed_streams(folder: Path, files: list[str], tmp_path: Path) -> None:
     out = tmp_path / "out.txt"
     summarizing = ["summarize", "--model", str(folder), files[0]]
+    closed = b"minipegasus: standard input: expected a file, a pipe or a terminal, found it closed\n"
     for arguments, redirection, expected in (
         (summarizing, ">&-", (141, b"", b"")),
         ([*summarizing, "--output", str(out)], ">&-", (0, b"", b"")),
         (["summarize", "--model", "no/such", files[0]], "2>&-", (1, b"", b"")),
-        (["config"], ">&-", (0, b"", b"")),
+        (["config"], ">&-", (141, b"", b"")),
+        (["inspect", str(folder)], ">&-", (141, b"", b"")),
+        (summarizing[:-1], "<&-", (1, b"", closed)),
     ):
         command = ["sh", "-c", f'exec "$@" {redirection}', "sh", sys.executable, "-m", "minipegasus", *arguments]
         env = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
@@ -299,6 +302,7 @@ def test_wrong_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFi
         (b'{"text": "\xff"}\n', [], "line 1: expected text in UTF-8, found byte 0xff at 10"),
         (b'{"text": "a\\ud800"}\n', [], "line 1: text: expected Unicode without lone surrogates, found '\\ud800' at 1"),
         (b"[" * 100_000, [], "line 1: expected a JSON object, found too deep a nesting"),
+        (b'{"text": %s}\n' % (b"9" * 5_000), [], "line 1: expected a JSON object, found an integer of too many digits"),
         (b'{"text": "a"}\n', ["--num-beams", "0"], "num_beams: expected at least 1, found 0"),
         (b'{"text": "a"}\n', ["--model", "no/such"], "'no/such': no such folder"),
     ],
@@ -339,6 +343,20 @@ def test_files_that_cannot_be_read_or_written(
     binary.write_bytes(b"abc\xff")
     assert main([*command, str(binary)]) == 1
     assert "binary: expected text in UTF-8, found byte 0xff at 3" in capsys.readouterr().err
+
+
+def test_a_dash_is_standard_output(
+    folder: Path, files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    assert main(["summarize", "--model", str(folder), "--output", "-", *files]) == 0
+    assert capsys.readouterr().out.splitlines() == summarize(TEXTS, folder)
+    assert main(["attention", str(folder), "--length", "4", "--svg", "-"]) == 0
+    assert capsys.readouterr().out.startswith("<svg")
+    assert sorted(tmp_path.iterdir()) == before
+    with pytest.raises(SystemExit):
+        main(["summarize", "--model", str(folder), "--jsonl", "--resume", "--output", "-", *files])
 
 
 def test_output_to_a_pipe(folder: Path, files: list[str], tmp_path: Path) -> None:

@@ -59,18 +59,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.command is None:
             parser.print_help(sys.stderr)
             return 2
+        if sys.stdout is None:
+            sys.stdout = _unread()
         code: int = _reporting_warnings(args)
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
     except MinipegasusError as error:
         return _refuse(str(error))
     except KeyboardInterrupt:
         print("minipegasus: interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        if sys.stdout is not None:
-            # What is left in the buffer has nowhere to go; without this the interpreter complains at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # What is left in the buffer has nowhere to go; without this the interpreter complains at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLOSED
     except OSError as error:
         where = f"{error.filename}: " if error.filename is not None else ""
@@ -86,6 +86,13 @@ def _prepare_streams() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # to the end of the process
+
+
+def _unread() -> TextIO:
+    """Return a pipe that nobody reads, which is what a standard output is that was closed before the start."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    return open(writer, "w", encoding="utf-8")
 
 
 def _refuse(message: str) -> int:

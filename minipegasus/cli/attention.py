@@ -20,7 +20,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--length", type=int, required=True, metavar="N", help="tokens of the input")
     parser.add_argument("--layer", type=int, default=0, metavar="I", help="which layer, from 0 (default: 0)")
     parser.add_argument("--head", type=int, default=0, metavar="H", help="which head, where heads differ (default: 0)")
-    parser.add_argument("--svg", metavar="FILE", help="write the picture to an SVG file instead")
+    parser.add_argument("--svg", metavar="FILE", help="write the picture to an SVG file instead; - prints it")
 
 
 def run(args: Namespace) -> int:
@@ -43,7 +43,9 @@ def run(args: Namespace) -> int:
     spec = model_spec.encoder or model_spec.decoder
     assert spec is not None
     drawn = picture(spec, args.length, args.layer, args.head, f"{config.model_type}: {side}")
-    if args.svg:
+    if args.svg == "-":
+        print(svg(drawn), end="")
+    elif args.svg:
         Path(args.svg).write_text(svg(drawn), encoding="utf-8")
         print("\n".join([drawn.title, *drawn.legend, *drawn.facts, f"written: {args.svg}"]))
     else:

@@ -100,6 +100,8 @@ def _opened(name: str) -> Iterator[BinaryIO]:
         with file:
             yield file
         return
+    if sys.stdin is None:
+        raise InputError("standard input: expected a file, a pipe or a terminal, found it closed")
     if sys.stdin.isatty():
         print("minipegasus: reading standard input, which ends with Ctrl-D", file=sys.stderr)
     yield sys.stdin.buffer
@@ -114,12 +116,15 @@ def _decoded(content: bytes, where: str) -> str:
 
 
 def _parsed(line: bytes, where: str) -> dict[str, Any]:
+    text = _decoded(line, where)
     try:
-        record = json.loads(_decoded(line, where))
+        record = json.loads(text)
     except json.JSONDecodeError as error:
         raise InputError(f"{where}: expected a JSON object, found: {error.msg} in column {error.colno}") from None
     except RecursionError:
         raise InputError(f"{where}: expected a JSON object, found too deep a nesting") from None
+    except ValueError:  # thousands of digits, which Python does not read
+        raise InputError(f"{where}: expected a JSON object, found an integer of too many digits") from None
     if not isinstance(record, dict):
         raise InputError(f"{where}: expected a JSON object, found {type(record).__name__}")
     return record

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 from ..errors import InputError
 
-__all__ = ["Results", "json_line", "open_results", "refuse_input_as_output"]
+__all__ = ["Results", "json_line", "open_results", "output_path", "refuse_input_as_output"]
 
 
 class Results:
@@ -25,6 +25,11 @@ class Results:
         self._file.flush()
 
 
+def output_path(given: str) -> str | None:
+    """Return the path that an option gives; None, standard output, for ``-``."""
+    return None if given == "-" else given
+
+
 @contextmanager
 def open_results(path: str | None, lines: bool, resume: bool) -> Iterator[Results]:
     """Open a place for results.
@@ -33,8 +38,6 @@ def open_results(path: str | None, lines: bool, resume: bool) -> Iterator[Result
     interrupted run can be continued with ``resume``; another file appears when everything is written, or not at all.
     """
     if path is None:
-        if sys.stdout is None:
-            raise BrokenPipeError  # it was closed before the start: nobody will read
         reconfigure: Any = getattr(sys.stdout, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(encoding="utf-8")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from .documents import Documents
-from .results import json_line, open_results, refuse_input_as_output
+from .results import json_line, open_results, output_path, refuse_input_as_output
 from .status import Status
 
 if TYPE_CHECKING:
@@ -50,7 +50,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--jsonl", action="store_true", help="files hold one JSON object a line")
     parser.add_argument("--field", metavar="NAME", help="with --jsonl: the field with the text (default: text)")
     parser.add_argument("--into", metavar="NAME", help="with --jsonl: the field for the summary (default: summary)")
-    parser.add_argument("--output", metavar="FILE", help="write there, not to standard output")
+    parser.add_argument(
+        "--output", metavar="FILE", type=output_path, help="write there, not to standard output (which - is too)"
+    )
     parser.add_argument(
         "--resume", action="store_true", help="with --jsonl --output: go on behind the lines that are there"
     )

@@ -118,14 +118,15 @@ def picture(spec: StackSpec, length: int, layer: int = 0, head: int = 0, name: s
     listed, repetitions included: 2,547,712 (15.2 %)
     scores of 16 heads in float32: 155.5 MiB, 1.0 GiB with dense attention
     """
-    limit = length if spec.positions.rows is None else spec.positions.rows - spec.positions.offset
+    limit = None if spec.positions.rows is None else spec.positions.rows - spec.positions.offset
     for what, value, low, high in (
         ("length", length, 1, limit),
         ("layer", layer, 0, spec.layers - 1),
         ("head", head, 0, spec.heads - 1),
     ):
-        if not low <= value <= high:
-            raise InputError(f"{what}: expected {low} to {high}, found {value}")
+        if value < low or (high is not None and value > high):
+            expected = f"at least {low}" if high is None else f"{low} to {high}"
+            raise InputError(f"{what}: expected {expected}, found {value}")
     total = length + (spec.global_tokens if spec.attention == "partitioned" else 0)
     pattern = mask_layers(spec, total, total)[layer].pattern
     plan = head if pattern.plans > 1 else 0
