@@ -108,6 +108,12 @@ class PretrainedConfig(Config):
 
         Raises:
             CheckpointError: the folder cannot be written.
+
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> PegasusConfig().save_pretrained(folder)
+        >>> [path.name for path in folder.iterdir()]
+        ['config.json']
         """
         with staged(Path(folder)) as files:
             files.write(CONFIG, dump_json(self.to_dict()))

@@ -422,6 +422,11 @@ class PreTrainedModel:
 
         Raises:
             InputError: another device is asked for.
+
+        >>> from minipegasus import PegasusModel
+        >>> PegasusModel.from_pretrained("golden/pegasus").to("cuda")
+        Traceback (most recent call last):
+        minipegasus.errors.InputError: to: expected 'cpu', found 'cuda'
         """
         if str(device) != "cpu":
             raise InputError(f"to: expected 'cpu', found {device!r}")
