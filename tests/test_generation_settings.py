@@ -36,6 +36,16 @@ def test_sequence_bias_survives_a_file(tmp_path: Path) -> None:
     assert GenerationConfig.from_pretrained(tmp_path).sequence_bias == [[[1, 2], -1.0]]
 
 
+def test_saving_writes_a_whole_file_or_none(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CheckpointError, match="cannot be made a folder"):
+        GenerationConfig().save_pretrained(tmp_path / "file" / "x")
+    (tmp_path / "generation_config.json").mkdir()
+    with pytest.raises(CheckpointError, match="cannot be written"):
+        GenerationConfig().save_pretrained(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "generation_config.json"]
+
+
 @pytest.mark.parametrize("text", ["", "{", "[1]", "\xff", "[" * 10000])
 def test_damaged_files_are_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "generation_config.json").write_bytes(text.encode("latin-1"))

@@ -274,6 +274,9 @@ def test_wrong_arguments_are_named(folder: Path) -> None:
         summarize(TEXTS[0], model)
     with pytest.raises(InputError, match="a folder has its own"):
         summarize(TEXTS[0], folder, tokenizer=object())
+    for none in (None, 3, b"bytes"):
+        with pytest.raises(InputError, match="text: expected a string or several, found"):
+            summarize(none, folder)  # type: ignore[call-overload]
     with pytest.raises(InputError, match=r"text: expected a string, found 3"):
         summarize(["x", 3], folder)  # type: ignore[list-item]
     with pytest.raises(InputError, match="batch_size: expected an integer from 1 on, found 0"):

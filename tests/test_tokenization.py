@@ -140,6 +140,13 @@ def test_refused_texts(text: Any) -> None:
         PEGASUS(text)
 
 
+@pytest.mark.parametrize("skip", [False, True])
+@pytest.mark.parametrize("ids", [[[5, 6]], np.array([[5, 6]]), [None], [5.0], "the man", None, 5.5])
+def test_refused_ids(ids: Any, skip: bool) -> None:
+    with pytest.raises(InputError, match="ids: expected integers, found"):
+        PEGASUS.decode(ids, skip_special_tokens=skip)
+
+
 def test_refused_pairs_and_rows() -> None:
     for pair in ("one", ["one"], ["one", "two", "three"]):
         with pytest.raises(InputError, match="text_pair"):
@@ -287,10 +294,24 @@ def test_settings_survive_saving(tmp_path: Path) -> None:
     again = AutoTokenizer.from_pretrained(tmp_path)
     for name in ("padding_side", "truncation_side", "split_special_tokens", "model_max_length", "added_tokens_decoder"):
         assert getattr(again, name) == getattr(tokenizer, name)
-    with pytest.raises(TokenizerError, match="found a file"):
+    with pytest.raises(CheckpointError, match="cannot be made a folder: File exists"):
         tokenizer.save_pretrained(tmp_path / "spiece.model")
     with pytest.raises(TokenizerError, match="found none"):
         tokenizer.save_vocabulary(tmp_path / "nowhere")
+
+
+def test_saving_writes_all_files_or_none(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CheckpointError, match="cannot be made a folder"):
+        PEGASUS.save_pretrained(tmp_path / "file" / "x")
+    with pytest.raises(CheckpointError, match="cannot be written"):
+        PEGASUS.save_pretrained(tmp_path / "new", filename_prefix="no/such")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    (tmp_path / "spiece.model").mkdir()
+    for save in (PEGASUS.save_pretrained, PEGASUS.save_vocabulary):
+        with pytest.raises(CheckpointError, match="cannot be written"):
+            save(tmp_path)
+        assert not list(tmp_path.glob(".*"))
 
 
 def test_unknown_keys_of_the_configuration_are_kept(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from ..checkpoints.folder import resolve_folder
 from ..checkpoints.json_file import read_json
 from ..checkpoints.save import GENERATION_CONFIG
+from ..checkpoints.staging import staged
 from ..errors import ConfigError, listing
 from ..families.config import hidden_attributes
 from ..families.encoder_decoder import EncoderDecoderConfig
@@ -307,6 +308,7 @@ class GenerationConfig:
 
         Raises:
             ConfigError: settings that are wrong; nothing is written then.
+            CheckpointError: the folder cannot be written.
 
         >>> import tempfile
         >>> folder = tempfile.mkdtemp()
@@ -315,9 +317,8 @@ class GenerationConfig:
         4
         """
         self.validate()
-        target = Path(folder)
-        target.mkdir(parents=True, exist_ok=True)
-        (target / file_name).write_text(self.to_json_string(), encoding="utf-8")
+        with staged(Path(folder)) as files:
+            files.write(file_name, self.to_json_string().encode())
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], **overrides: Any) -> Self:

@@ -111,7 +111,13 @@ class Summarizer:
         progress: OnProgress | None = None,
         **generation: Any,
     ) -> Iterator[str]:
-        """Yield the summary of each text as soon as it is there; arguments as for :func:`summarize`."""
+        """Yield the summary of each text as soon as it is there; arguments as for :func:`summarize`.
+
+        Raises:
+            InputError: what is given is no text or texts, or another argument is wrong.
+        """
+        if not isinstance(texts, Iterable) or isinstance(texts, bytes):
+            raise InputError(f"text: expected a string or several, found {texts!r:.80}")
         divided = (self._divided(text, _policy(long)) for text in texts)
         return self._results(batches(divided, batch_size), batch_size, progress, self._settings(generation))
 

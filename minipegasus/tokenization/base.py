@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 from ..errors import InputError, TokenizerError
 from .added_tokens import AddedToken, Token
 from .encoding import BatchEncoding, EncodeOptions
-from .files import read_settings, write_settings
+from .files import read_settings, save_files, setting_files
 from .preparation import Preparation
 from .vocabulary import PieceModel
 
@@ -146,10 +146,11 @@ class PreTrainedTokenizer(Preparation):
     def save_pretrained(self, save_directory: str | Path, filename_prefix: str | None = None) -> tuple[str, ...]:
         """Write the files that :meth:`from_pretrained`, here and in transformers, reads; return their paths.
 
-        ``save_directory`` is made where it is missing; ``filename_prefix`` and a hyphen are put before the names.
+        ``save_directory`` is made where it is missing; ``filename_prefix`` and a hyphen are put before the names. The
+        files appear when all are complete.
 
         Raises:
-            TokenizerError: ``save_directory`` is a file.
+            CheckpointError: the folder cannot be written.
 
         >>> import tempfile
         >>> from minipegasus import PegasusTokenizer, demo
@@ -158,12 +159,17 @@ class PreTrainedTokenizer(Preparation):
         >>> sorted(Path(path).name for path in paths)
         ['special_tokens_map.json', 'spiece.model', 'tokenizer_config.json']
         """
-        return write_settings(self, Path(save_directory), filename_prefix)
+        return save_files(save_directory, setting_files(self) | self._vocabulary_files(), filename_prefix)
 
     def save_vocabulary(self, save_directory: str | Path, filename_prefix: str | None = None) -> tuple[str, ...]:
         """Write the vocabulary files alone into the folder ``save_directory``, which exists; return their paths.
 
-        ``filename_prefix`` and a hyphen are put before their names.
+        ``filename_prefix`` and a hyphen are put before their names. A SentencePiece model is written byte for byte as
+        it was read.
+
+        Raises:
+            TokenizerError: ``save_directory`` is no folder.
+            CheckpointError: it cannot be written.
 
         >>> import tempfile
         >>> from minipegasus import PegasusTokenizer, demo
@@ -171,6 +177,12 @@ class PreTrainedTokenizer(Preparation):
         >>> Path(path).name
         'demo-spiece.model'
         """
+        if not Path(save_directory).is_dir():
+            raise TokenizerError(f"{save_directory}: expected a folder to save into, found none")
+        return save_files(save_directory, self._vocabulary_files(), filename_prefix)
+
+    def _vocabulary_files(self) -> dict[str, bytes]:
+        """Return the vocabulary's files, by name."""
         raise NotImplementedError
 
     def init_settings(self) -> dict[str, Any]:

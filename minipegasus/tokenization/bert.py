@@ -150,18 +150,8 @@ class BertTokenizer(PreTrainedTokenizer):
         second = [] if token_ids_1 is None else [0] * len(token_ids_1) + [1]
         return [1, *[0] * len(token_ids_0), 1, *second]
 
-    def save_vocabulary(self, save_directory: str | Path, filename_prefix: str | None = None) -> tuple[str, ...]:
-        """Write ``vocab.txt`` into ``save_directory``, which exists; return its path in a tuple.
-
-        >>> import tempfile
-        >>> from minipegasus import BertTokenizer
-        >>> path, = BertTokenizer.from_pretrained("golden/tokenizer/bert").save_vocabulary(tempfile.mkdtemp())
-        >>> Path(path).read_text(encoding="utf-8").split()[:3]
-        ['[PAD]', '[UNK]', '[CLS]']
-        """
-        path = Path(save_directory) / (f"{filename_prefix}-vocab.txt" if filename_prefix else "vocab.txt")
-        path.write_text("".join(f"{piece}\n" for piece in self._model.pieces), encoding="utf-8")
-        return (str(path),)
+    def _vocabulary_files(self) -> dict[str, bytes]:
+        return {"vocab.txt": "".join(f"{piece}\n" for piece in self._model.pieces).encode()}
 
     def init_settings(self) -> dict[str, Any]:
         """Return the constructor's arguments to save."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..checkpoints import resolve_folder
 from ..checkpoints.json_file import MAX_JSON_BYTES, parse_json
+from ..checkpoints.staging import staged
 from ..errors import CheckpointError, TokenizerError
 from .added_tokens import AddedToken, parse_token
 from .config_values import parse_added_tokens, parse_config, parse_id
@@ -20,10 +21,11 @@ __all__ = [
     "FAST_FILE",
     "MAX_VOCABULARY_BYTES",
     "find_folder",
+    "json_bytes",
     "read_json",
     "read_settings",
-    "write_json",
-    "write_settings",
+    "save_files",
+    "setting_files",
 ]
 
 CONFIG_FILE = "tokenizer_config.json"
@@ -68,9 +70,22 @@ def read_json(path: Path, limit: int = MAX_JSON_BYTES) -> dict[str, Any] | None:
         raise TokenizerError(str(error)) from None
 
 
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write an object as the reference does: sorted, two spaces, characters as they are, a final newline."""
-    path.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+def json_bytes(value: Mapping[str, Any]) -> bytes:
+    """Return an object as the reference writes it: sorted, two spaces, characters as they are, a final newline."""
+    return (json.dumps(dict(value), indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def save_files(folder: str | Path, files: Mapping[str, bytes], prefix: str | None) -> tuple[str, ...]:
+    """Write files into ``folder``, ``prefix`` and a hyphen before their names: all of them or none; return the paths.
+
+    Raises:
+        CheckpointError: the folder cannot be made or written.
+    """
+    named = {f"{prefix}-{name}" if prefix else name: content for name, content in files.items()}
+    with staged(Path(folder)) as stage:
+        for name, content in named.items():
+            stage.write(name, content)
+    return tuple(str(Path(folder) / name) for name in named)
 
 
 def read_settings(
@@ -141,12 +156,8 @@ def _read_special_map(path: Path, settings: dict[str, Any], given: Mapping[str, 
             settings[name] = [*tokens, *more]
 
 
-def write_settings(tokenizer: "PreTrainedTokenizer", folder: Path, prefix: str | None) -> tuple[str, ...]:
-    """Write all files of a tokenizer into ``folder``, which is made where it is missing; return their paths."""
-    if folder.exists() and not folder.is_dir():
-        raise TokenizerError(f"{folder}: expected a folder to save into, found a file")
-    folder.mkdir(parents=True, exist_ok=True)
-    stem = f"{prefix}-" if prefix else ""
+def setting_files(tokenizer: "PreTrainedTokenizer") -> dict[str, bytes]:
+    """Return the files that say all of a tokenizer but its vocabulary, by name."""
     config = tokenizer.other_config | tokenizer.init_settings() | tokenizer.special_tokens_map
     config["extra_special_tokens"] = {}
     config["added_tokens_decoder"] = {
@@ -159,9 +170,7 @@ def write_settings(tokenizer: "PreTrainedTokenizer", folder: Path, prefix: str |
     }
     beyond = {name: index for name, index in tokenizer.added_tokens_encoder.items() if index >= tokenizer.vocab_size}
     files = {CONFIG_FILE: config, SPECIAL_FILE: special} | ({ADDED_FILE: beyond} if beyond else {})
-    for name, value in files.items():
-        write_json(folder / f"{stem}{name}", value)
-    return (*(str(folder / f"{stem}{name}") for name in files), *tokenizer.save_vocabulary(folder, prefix))
+    return {name: json_bytes(value) for name, value in files.items()}
 
 
 def _plain(token: str | AddedToken) -> Any:

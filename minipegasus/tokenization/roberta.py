@@ -6,7 +6,7 @@ from typing import Any
 from ..errors import TokenizerError
 from .added_tokens import AddedToken, Token
 from .base import PreTrainedTokenizer
-from .files import FAST_FILE, MAX_VOCABULARY_BYTES, read_json, write_json
+from .files import FAST_FILE, MAX_VOCABULARY_BYTES, json_bytes, read_json
 from .tokenizers_backend import LibraryModel, read_fast_model, read_ids, read_lines
 
 __all__ = ["RobertaTokenizer", "RobertaTokenizerFast"]
@@ -144,21 +144,10 @@ class RobertaTokenizer(PreTrainedTokenizer):
         second = [] if token_ids_1 is None else [1, *[0] * len(token_ids_1), 1]
         return [1, *[0] * len(token_ids_0), 1, *second]
 
-    def save_vocabulary(self, save_directory: str | Path, filename_prefix: str | None = None) -> tuple[str, ...]:
-        """Write ``vocab.json`` and ``merges.txt`` into ``save_directory``, which exists; return their paths.
-
-        >>> import tempfile
-        >>> from minipegasus import RobertaTokenizer
-        >>> paths = RobertaTokenizer.from_pretrained("golden/tokenizer/roberta").save_vocabulary(tempfile.mkdtemp())
-        >>> [Path(path).name for path in paths]
-        ['vocab.json', 'merges.txt']
-        """
-        stem = f"{filename_prefix}-" if filename_prefix else ""
-        vocab, merges = (Path(save_directory) / f"{stem}{name}" for name in self.vocab_files_names.values())
-        write_json(vocab, dict(self._model.ids))
+    def _vocabulary_files(self) -> dict[str, bytes]:
+        vocab, merges = self.vocab_files_names.values()
         lines = "".join(f"{first} {second}\n" for first, second in self._merges)
-        merges.write_text(f"#version: 0.2\n{lines}", encoding="utf-8")
-        return str(vocab), str(merges)
+        return {vocab: json_bytes(self._model.ids), merges: f"#version: 0.2\n{lines}".encode()}
 
     def init_settings(self) -> dict[str, Any]:
         """Return the constructor's arguments to save."""

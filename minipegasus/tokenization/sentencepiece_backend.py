@@ -86,24 +86,8 @@ class SentencePieceTokenizer(PreTrainedTokenizer):
                 run.append(token)
         return (text + self._spiece.decode(run)).strip()
 
-    def save_vocabulary(self, save_directory: str | Path, filename_prefix: str | None = None) -> tuple[str, ...]:
-        """Write the model file, byte for byte as it was read, into ``save_directory``; return its path in a tuple.
-
-        Raises:
-            TokenizerError: ``save_directory`` is no folder.
-
-        >>> import tempfile
-        >>> from minipegasus import PegasusTokenizer, demo
-        >>> path, = PegasusTokenizer.from_pretrained(demo.folder()).save_vocabulary(tempfile.mkdtemp(), "my")
-        >>> Path(path).name, Path(path).read_bytes() == (demo.folder() / "spiece.model").read_bytes()
-        ('my-spiece.model', True)
-        """
-        if not Path(save_directory).is_dir():
-            raise TokenizerError(f"{save_directory}: expected a folder to save into, found none")
-        name = self.vocab_files_names["vocab_file"]
-        path = Path(save_directory) / (f"{filename_prefix}-{name}" if filename_prefix else name)
-        path.write_bytes(self._spiece.data)
-        return (str(path),)
+    def _vocabulary_files(self) -> dict[str, bytes]:
+        return {self.vocab_files_names["vocab_file"]: self._spiece.data}
 
     def init_settings(self) -> dict[str, Any]:
         """Return the constructor's arguments to save."""

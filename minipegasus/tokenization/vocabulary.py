@@ -266,10 +266,7 @@ class Vocabulary(SpecialTokens):
         return index + self.offset
 
     def _id_to_token(self, index: int) -> str:
-        try:
-            number = operator.index(index)
-        except TypeError:
-            raise InputError(f"ids: expected integers, found {index!r}") from None
+        number = _integer(index)
         token = self._added_decoder.get(number)
         if token is not None:
             return token.content
@@ -315,7 +312,7 @@ class Vocabulary(SpecialTokens):
         if not isinstance(ids, Iterable):
             return self._id_to_token(ids)
         skipped = set(self.all_special_ids) if skip_special_tokens else set()
-        return [self._id_to_token(index) for index in ids if index not in skipped]
+        return [self._id_to_token(index) for index in map(_integer, ids) if index not in skipped]
 
     # -- back to text
 
@@ -407,6 +404,13 @@ class Vocabulary(SpecialTokens):
         for spaced in (" .", " ?", " !", " ,", " ' ", " n't", " 'm", " 's", " 've", " 're"):
             out_string = out_string.replace(spaced, spaced.strip())
         return out_string
+
+
+def _integer(index: Any) -> int:
+    try:
+        return operator.index(index)
+    except TypeError:
+        raise InputError(f"ids: expected integers, found {index!r:.80}") from None
 
 
 def _as_special(token: Token) -> AddedToken:
