@@ -1,5 +1,6 @@
 """What scripts written for transformers say beside calling and generating."""
 
+import inspect
 import shutil
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ def test_forward_is_the_call() -> None:
 
 
 def test_signatures_are_checked() -> None:
-    with pytest.raises(TypeError, match=r"PegasusModel|Seq2SeqModel\.__call__\(\) got an unexpected .* 'labels'"):
+    with pytest.raises(TypeError, match=r"^Seq2SeqModel\.__call__\(\) got an unexpected .* 'labels'"):
         PegasusModel(CONFIG)(input_ids=[[5]], labels=[[5]])
     with pytest.raises(TypeError, match="takes from 1 to 17 positional arguments"):
         PegasusModel(CONFIG)(*[None] * 17)
@@ -162,3 +163,16 @@ def test_tokenizers() -> None:
     assert encoded.to(minipegasus.PegasusModel(CONFIG).device) is encoded
     with pytest.raises(InputError, match="to: expected 'cpu', found 'cuda'"):
         encoded.to("cuda")
+
+
+MODELS = [
+    getattr(minipegasus, name) for name in minipegasus.__all__ if hasattr(getattr(minipegasus, name), "state_dict")
+]
+
+
+@pytest.mark.parametrize("model_class", MODELS, ids=lambda cls: cls.__name__)
+def test_help_explains_every_argument_of_a_call(model_class: type) -> None:
+    shown = inspect.getdoc(model_class.__call__) or ""
+    names = list(inspect.signature(model_class.__call__).parameters)[1:]
+    assert [name for name in names if name not in shown] == []
+    assert all(part in shown for part in ("\nArgs:\n", "\nReturns:\n", "\nRaises:\n"))

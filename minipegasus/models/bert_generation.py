@@ -4,7 +4,7 @@ from typing import Any
 
 from ..families.bert_generation import BERT_GENERATION
 from .bert_like import BareStack, StackLM
-from .declared import declared
+from .declared import declared, explained_by
 
 __all__ = ["BertGenerationDecoder", "BertGenerationEncoder"]
 
@@ -26,6 +26,7 @@ class BertGenerationEncoder(BareStack):
 
     family = BERT_GENERATION
 
+    @explained_by(BareStack.__call__)
     @declared
     def __call__(  # type: ignore[override]
         self,
@@ -43,9 +44,16 @@ class BertGenerationEncoder(BareStack):
         return_dict: bool | None = None,
         token_type_ids: Any = None,
     ) -> Any:
-        """Run the stack; see :class:`~minipegasus.models.bert_like.BareStack`.
+        """Run the stack.
 
-        ``token_type_ids``, which BERT's tokenizer returns, are accepted and have no effect.
+        Args:
+            token_type_ids: accepted, because BERT's tokenizer returns them, and without effect.
+
+        Returns:
+            :class:`~minipegasus.models.outputs.BaseModelOutputWithPastAndCrossAttentions`.
+
+        Raises:
+            InputError: an argument has the wrong shape, range or combination.
         """
 
 
@@ -62,6 +70,7 @@ class BertGenerationDecoder(StackLM):
 
     family = BERT_GENERATION
 
+    @explained_by(StackLM.__call__)
     @declared
     def __call__(  # type: ignore[override]
         self,
@@ -81,7 +90,14 @@ class BertGenerationDecoder(StackLM):
         num_items_in_batch: float | None = None,
         token_type_ids: Any = None,
     ) -> Any:
-        """Run the model; see :class:`~minipegasus.models.bert_like.StackLM`.
+        """Run the stack and the vocabulary head.
 
-        ``token_type_ids``, which BERT's tokenizer returns, are accepted and have no effect.
+        Args:
+            token_type_ids: accepted, because BERT's tokenizer returns them, and without effect.
+
+        Returns:
+            :class:`~minipegasus.models.outputs.CausalLMOutputWithCrossAttentions`, ``logits`` float ``[b, t, v]``.
+
+        Raises:
+            InputError: an argument has the wrong shape, range or combination.
         """

@@ -8,7 +8,7 @@ from ..nn.heads import first_pooled
 from ..nn.losses import cross_entropy
 from . import inputs
 from .causal import SingleStackLM
-from .declared import declared
+from .declared import declared, explained_by
 from .outputs import BaseModelOutputWithPastAndCrossAttentions, BaseModelOutputWithPoolingAndCrossAttentions
 from .pretrained import Dtype
 from .stack import SingleStack
@@ -99,6 +99,7 @@ class StackLM(SingleStackLM):
                 stacklevel=3,
             )
 
+    @explained_by(BareStack.__call__)
     @declared
     def __call__(
         self,
@@ -119,7 +120,7 @@ class StackLM(SingleStackLM):
         cache_position: Any = None,
         num_items_in_batch: float | None = None,
     ) -> Any:
-        """Run the model; the arguments are those of :class:`BareStack`, and two for the loss.
+        """Run the stack and the vocabulary head.
 
         Args:
             labels: int ``[b, t]``; the loss compares position t's logits with label t + 1: it shifts. -100 is ignored.
@@ -128,6 +129,9 @@ class StackLM(SingleStackLM):
 
         Returns:
             :class:`~minipegasus.models.outputs.CausalLMOutputWithCrossAttentions`, ``logits`` float ``[b, t, v]``.
+
+        Raises:
+            InputError: an argument has the wrong shape, range or combination.
         """
 
     def _call(

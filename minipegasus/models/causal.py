@@ -141,7 +141,10 @@ class CausalLM(SingleStackLM):
             cache_position: int ``[t]``, positions other than those that follow the cache.
 
         Returns:
-            :class:`~minipegasus.models.outputs.CausalLMOutputWithCrossAttentions`.
+            :class:`~minipegasus.models.outputs.CausalLMOutputWithCrossAttentions`, ``logits`` float ``[b, t, v]``.
+
+        Raises:
+            InputError: an argument has the wrong shape, range or combination.
         """
 
     def _call(self, *, labels: Any = None, return_dict: bool | None = None, **arguments: Any) -> Any:

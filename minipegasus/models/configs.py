@@ -104,10 +104,16 @@ class PretrainedConfig(Config):
         return hasattr(cls(), name)
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write ``config.json`` into ``folder``, which is made where it is missing; see :meth:`from_pretrained`.
+        """Write ``config.json`` into ``folder``, which is made where it is missing.
 
         Raises:
             CheckpointError: the folder cannot be written.
+
+        >>> import tempfile
+        >>> folder = tempfile.mkdtemp()
+        >>> PegasusConfig(num_beams=8).save_pretrained(folder)
+        >>> AutoConfig.from_pretrained(folder).num_beams
+        8
 
         >>> import tempfile
         >>> folder = Path(tempfile.mkdtemp())

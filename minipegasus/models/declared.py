@@ -1,14 +1,19 @@
-"""Signatures apart from what happens to the arguments."""
+"""Signatures apart from what happens to the arguments, and docstrings that share what they say of them."""
 
+import re
 from collections.abc import Callable
 from functools import wraps
-from inspect import signature
+from inspect import cleandoc, signature
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["declared"]
+__all__ = ["declared", "explained_by"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+# The part of a docstring on arguments, and where in it the next one begins.
+_ARGS = re.compile(r"^Args:\n(.*?)(?=\n\n|\Z)", re.DOTALL | re.MULTILINE)
+_NEXT = re.compile(r"\n(?=    \S)")
 
 
 def declared(method: Callable[P, R]) -> Callable[P, R]:
@@ -39,3 +44,48 @@ def declared(method: Callable[P, R]) -> Callable[P, R]:
         return given.pop("self")._call(**given)
 
     return call
+
+
+def explained_by(other: Callable[..., Any]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let a method's docstring say also what another's says of the arguments that both take, in this one's order.
+
+    A method without a docstring gets the other's, cut to its own arguments.
+
+    >>> def base(ids=None, mask=None):
+    ...     '''Run the model.
+    ...
+    ...     Args:
+    ...         ids: int.
+    ...         mask: 0 or 1.
+    ...     '''
+    >>> @explained_by(base)
+    ... def head(ids=None, labels=None):
+    ...     '''Run the model and its head.
+    ...
+    ...     Args:
+    ...         labels: int.
+    ...     '''
+    >>> print(head.__doc__)
+    Run the model and its head.
+    <BLANKLINE>
+    Args:
+        ids: int.
+        labels: int.
+    """
+
+    def decorate(method: Callable[P, R]) -> Callable[P, R]:
+        own = cleandoc(method.__doc__ or other.__doc__ or "")
+        entries = _entries(cleandoc(other.__doc__ or "")) | _entries(own)
+        # One entry may speak of several arguments.
+        lines = dict.fromkeys(entries[name] for name in signature(method).parameters if name in entries)
+        method.__doc__ = _ARGS.sub(lambda _: "\n".join(["Args:", *lines]), own)
+        return method
+
+    return decorate
+
+
+def _entries(doc: str) -> dict[str, str]:
+    """Return what a docstring says of its arguments, by the argument's name."""
+    found = _ARGS.search(doc)
+    entries = _NEXT.split(found[1]) if found else []
+    return {name.strip().lstrip("*"): entry for entry in entries for name in entry.split(":")[0].split(",")}

@@ -10,9 +10,9 @@ from ..families.family import Role
 from ..nn.heads import class_logits, span_logits
 from ..nn.losses import binary_cross_entropy, cross_entropy, mean_squared_error
 from . import inputs
-from .declared import declared
+from .declared import declared, explained_by
 from .outputs import Seq2SeqQuestionAnsweringModelOutput, Seq2SeqSequenceClassifierOutput
-from .seq2seq import Seq2SeqBase
+from .seq2seq import Seq2SeqBase, Seq2SeqModel
 
 __all__ = ["QuestionAnswering", "SequenceClassification"]
 
@@ -22,6 +22,7 @@ class SequenceClassification(Seq2SeqBase):
 
     role: ClassVar[Role] = "classification"
 
+    @explained_by(Seq2SeqModel.__call__)
     @declared
     def __call__(
         self,
@@ -42,18 +43,22 @@ class SequenceClassification(Seq2SeqBase):
         return_dict: bool | None = None,
         cache_position: Any = None,
     ) -> Any:
-        """Run the model; the arguments are those of :class:`~minipegasus.models.seq2seq.Seq2SeqModel`, and ``labels``.
+        """Run both stacks and the classification head.
 
-        ``input_ids`` are needed in any case, with one eos or more in every row, as many in each: the decoder's state
-        at the last one is pooled, so that the decoder's input is as long as ``input_ids`` (by default: these, shifted).
-
-        ``labels`` add a ``loss`` and switch the cache off. Their meaning is the configuration's ``problem_type``;
-        without one, a single label is a number to predict (``[b]``, squared error), integers are classes (``[b]``,
-        cross entropy, -100 is ignored) and other numbers are one probability per label (``[b, labels]``, binary cross
-        entropy). That choice is made per call.
+        Args:
+            input_ids: int ``[b, s]``, needed in any case, with one eos or more in every row, as many in each: the
+                decoder's state at the last one is pooled, so that the decoder's input is as long (by default it is
+                ``input_ids``, shifted).
+            labels: add a ``loss`` and switch the cache off. Their meaning is the configuration's ``problem_type``;
+                without one, a single label is a number to predict (``[b]``, squared error), integers are classes
+                (``[b]``, cross entropy, -100 is ignored) and other numbers are one probability per label
+                (``[b, labels]``, binary cross entropy). That choice is made per call.
 
         Returns:
             :class:`~minipegasus.models.outputs.Seq2SeqSequenceClassifierOutput`, ``logits`` float ``[b, labels]``.
+
+        Raises:
+            InputError: an argument has the wrong shape, range or combination.
         """
 
     def _call(
@@ -98,6 +103,7 @@ class QuestionAnswering(Seq2SeqBase):
     role: ClassVar[Role] = "spans"
     config_changes: ClassVar[dict[str, Any]] = {"num_labels": 2}
 
+    @explained_by(Seq2SeqModel.__call__)
     @declared
     def __call__(
         self,
@@ -119,14 +125,18 @@ class QuestionAnswering(Seq2SeqBase):
         return_dict: bool | None = None,
         cache_position: Any = None,
     ) -> Any:
-        """Run the model; the arguments are those of :class:`~minipegasus.models.seq2seq.Seq2SeqModel`, and positions.
+        """Run both stacks and the span head.
 
-        ``start_positions`` and ``end_positions``, int ``[b]``, together add the mean of the two cross entropies as
-        ``loss`` and switch the cache off. A position at or beyond the decoder's length counts for nothing (NaN where
-        all do); a negative one counts as 0.
+        Args:
+            start_positions, end_positions: int ``[b]``; together they add the mean of the two cross entropies as
+                ``loss`` and switch the cache off. A position at or beyond the decoder's length counts for nothing (NaN
+                where all do); a negative one counts as 0.
 
         Returns:
             :class:`~minipegasus.models.outputs.Seq2SeqQuestionAnsweringModelOutput`, logits float ``[b, t]``.
+
+        Raises:
+            InputError: an argument has the wrong shape, range or combination.
         """
 
     def _call(

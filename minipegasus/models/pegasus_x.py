@@ -3,7 +3,7 @@
 from typing import Any
 
 from ..families.pegasus_x import PEGASUS_X
-from .declared import declared
+from .declared import declared, explained_by
 from .seq2seq import ConditionalGeneration, Seq2SeqModel
 
 __all__ = ["PegasusXForConditionalGeneration", "PegasusXModel"]
@@ -24,6 +24,7 @@ class PegasusXModel(Seq2SeqModel):
 
     family = PEGASUS_X
 
+    @explained_by(Seq2SeqModel.__call__)
     @declared
     def __call__(  # type: ignore[override]
         self,
@@ -40,8 +41,7 @@ class PegasusXModel(Seq2SeqModel):
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
         cache_position: Any = None,
-    ) -> Any:
-        """Run encoder and decoder; the arguments are those of :class:`Seq2SeqModel` without head masks."""
+    ) -> Any: ...
 
 
 class PegasusXForConditionalGeneration(ConditionalGeneration):
@@ -57,6 +57,7 @@ class PegasusXForConditionalGeneration(ConditionalGeneration):
 
     family = PEGASUS_X
 
+    @explained_by(ConditionalGeneration.__call__)
     @declared
     def __call__(  # type: ignore[override]
         self,
@@ -74,5 +75,4 @@ class PegasusXForConditionalGeneration(ConditionalGeneration):
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
         cache_position: Any = None,
-    ) -> Any:
-        """Run the model; the arguments are those of :class:`ConditionalGeneration` without head masks."""
+    ) -> Any: ...

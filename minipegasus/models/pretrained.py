@@ -412,16 +412,20 @@ class PreTrainedModel:
 
         >>> from minipegasus import PegasusModel
         >>> model = PegasusModel.from_pretrained("golden/pegasus")
-        >>> model.eval() is model.to("cpu") is model
+        >>> model.eval() is model
         True
         """
         return self
 
     def to(self, device: str = "cpu") -> Self:
-        """Return the model, which is where it can be: on the CPU; see :meth:`eval`.
+        """Return the model, which is where it can be: on the CPU.
 
         Raises:
             InputError: another device is asked for.
+
+        >>> from minipegasus import PegasusModel
+        >>> PegasusModel.from_pretrained("golden/pegasus").to("cpu").device
+        'cpu'
 
         >>> from minipegasus import PegasusModel
         >>> PegasusModel.from_pretrained("golden/pegasus").to("cuda")

@@ -16,7 +16,7 @@ from ..nn.layers import linear
 from ..nn.losses import IGNORED, cross_entropy
 from . import inputs
 from .calls import needs, run_decoder, run_encoder
-from .declared import declared
+from .declared import declared, explained_by
 from .decoding import RunningDecoding, last_repeated
 from .generative import Generative
 from .outputs import (
@@ -296,6 +296,7 @@ class ConditionalGeneration(Seq2SeqBase, Generative):
     #: Those with one entry per position, which ``generate`` cuts to a step's.
     positional_inputs: ClassVar[Mapping[str, str]] = {}
 
+    @explained_by(Seq2SeqModel.__call__)
     @declared
     def __call__(
         self,
@@ -317,13 +318,17 @@ class ConditionalGeneration(Seq2SeqBase, Generative):
         return_dict: bool | None = None,
         cache_position: Any = None,
     ) -> Any:
-        """Run the model; the arguments are those of :class:`Seq2SeqModel`, and ``labels``.
+        """Run both stacks and the vocabulary head.
 
-        ``labels`` int ``[b, t]`` (-100 is ignored) add the mean cross entropy as ``loss``; where no decoder inputs
-        are given they are the labels, shifted right. Labels switch the cache off.
+        Args:
+            labels: int ``[b, t]``, -100 is ignored; adds the mean cross entropy as ``loss`` and switches the cache off.
+                Where no decoder inputs are given they are the labels, shifted right.
 
         Returns:
             :class:`~minipegasus.models.outputs.Seq2SeqLMOutput`, ``logits`` float ``[b, t, v]``.
+
+        Raises:
+            InputError: an argument has the wrong shape, range or combination.
         """
 
     def _call(self, *, labels: Any = None, return_dict: bool | None = None, **arguments: Any) -> Any:
