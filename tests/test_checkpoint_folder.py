@@ -111,6 +111,12 @@ def test_a_name_that_is_nowhere(name: str) -> None:
         resolve_folder(name)
 
 
+def test_a_path_is_not_looked_up_in_the_hub_cache() -> None:
+    with pytest.raises(CheckpointError) as caught:
+        resolve_folder("./no-such-folder")
+    assert "hub" not in str(caught.value)
+
+
 def test_messages_say_where_was_looked(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError) as caught:
         resolve_folder("google/pegasus-xsum")

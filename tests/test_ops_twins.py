@@ -194,8 +194,12 @@ def test_shapes_that_do_not_fit() -> None:
     ):
         with pytest.raises(ValueError):
             call()
-    for ids in ([3], [-4]):
-        with pytest.raises(IndexError):
-            ops.embed(np.array(ids), x)
+    for twin in (ops, _numpy):
+        for ids in ([3], [-4], [-1]):
+            with pytest.raises(IndexError, match=r"expected ids in \[0, 3\)"):
+                twin.embed(np.array(ids), x)
+        for width in (7, 2):
+            with pytest.raises(ValueError, match="even width above 2"):
+                twin.sinusoid_rows(0, 3, width)
     with pytest.raises(KeyError):
         ops.activate(x, "nonsense")

@@ -53,7 +53,7 @@ def _resolved(name: str, revision: str | None) -> Path:
         return Path(path)
     if os.path.exists(path):
         raise CheckpointError(f"{path}: expected a folder with config.json and weights, found a file")
-    if not _REPO.fullmatch(name) or ".." in name:  # the hub allows neither
+    if not _REPO.fullmatch(name) or ".." in name or name.startswith("."):  # the hub allows none of these
         raise CheckpointError(f"{quote(name)}: no such folder")
     repository = hub_cache() / f"models--{name.replace('/', '--')}"
     if not os.path.isdir(repository):

@@ -202,6 +202,9 @@ def embed(ids: IntArray, table: FloatArray, scale: float = 1.0) -> FloatArray:
     >>> embed(np.array([1, 0]), np.array([[1, 2], [3, 4]], np.float32), 2.0).tolist()
     [[6.0, 8.0], [2.0, 4.0]]
     """
+    outside = ids[(ids < 0) | (ids >= len(table))]
+    if outside.size:
+        raise IndexError(f"embed: expected ids in [0, {len(table)}), found {outside.flat[0]}")
     rows = widen(table[ids])
     return rows * rows.dtype.type(scale)
 
@@ -227,6 +230,9 @@ def sinusoid_rows(start: int, count: int, width: int, dtype: type = np.float32) 
     rounded value and the angle are float32 numbers, as PEGASUS-X has them: at position 16,383 the rounding of the angle
     moves the table by up to 1e-3, and checkpoints were trained with it.
 
+    Raises:
+        ValueError: an odd width, or one of 2 or less.
+
     >>> print(sinusoid_rows(1, 2, 6).round(2))
     [[ 0.84  0.01  0.    0.54  1.    1.  ]
      [ 0.91  0.02  0.   -0.42  1.    1.  ]]
@@ -238,6 +244,8 @@ def sinusoid_rows(start: int, count: int, width: int, dtype: type = np.float32) 
 
 def sinusoid_frequencies(width: int, dtype: type = np.float32) -> FloatArray:
     """Return the frequencies ``[width / 2]`` of :func:`sinusoid_rows`."""
+    if width % 2 or width <= 2:
+        raise ValueError(f"sinusoid_rows: expected an even width above 2, found {width}")
     half = width // 2
     exponent = np.arange(half, dtype=dtype) * dtype(-(np.log(10000.0) / (half - 1)))
     return _exp_float32(exponent) if np.dtype(dtype) == np.float32 else np.exp(exponent)
