@@ -9,7 +9,7 @@ import numpy as np
 
 from minipegasus.arrays import FloatArray, IntArray
 from minipegasus.generation.config import GenerationConfig
-from minipegasus.generation.protocols import StepOutput
+from minipegasus.generation.protocols import Start, StepOutput
 
 EOS, PAD, START = 1, 0, 2
 
@@ -60,10 +60,11 @@ class ToyModel:
     def model_keywords(self) -> set[str]:
         return {"attention_mask", "decoder_attention_mask", "inputs_embeds", "encoder_outputs", "position_ids"}
 
-    def start_decoding(self, *, rows_per_item: int, max_length: int, inputs: Mapping[str, Any], **rest: Any) -> Any:
-        self.started.append({"rows_per_item": rows_per_item, "max_length": max_length, "inputs": inputs, **rest})
-        self.items = np.asarray(inputs.get("input_ids", rest["prompt_ids_rt"][::rows_per_item]))[:, :1]
-        return ToyDecoding(self, rows_per_item, max_length, inputs)
+    def start_decoding(self, start: Start) -> ToyDecoding:
+        self.started.append(vars(start))
+        first_rows = start.prompt_ids_rt[:: start.rows_per_item]
+        self.items = np.asarray(start.inputs.get("input_ids", first_rows))[:, :1]
+        return ToyDecoding(self, start.rows_per_item, start.max_length, start.inputs)
 
     def logits(self, ids_rt: IntArray, items: IntArray) -> FloatArray:
         before = ids_rt[:, -2] if ids_rt.shape[1] > 1 else np.zeros(len(ids_rt), np.int64)

@@ -20,7 +20,7 @@ from .group_beam import group_beam_search
 from .outputs import Recorder, SearchResult
 from .prepare import Inputs, extend, prepare_inputs
 from .processors import token_ids
-from .protocols import Decoding, GenerativeModel
+from .protocols import Decoding, GenerativeModel, Start
 from .resolve import check_keywords, check_supported, resolve_config, resolve_lengths
 from .search import search, search_steps
 from .streaming import BaseStreamer
@@ -193,7 +193,7 @@ def _start_decoding(
     _warn_of_positions(model, positions)
     derives = not encoder_decoder and "position_ids" in model.model_keywords()
     extend(prepared, positions, encoder_decoder=encoder_decoder, derive_position_ids=derives)
-    return model.start_decoding(
+    start = Start(
         rows_per_item=len(prompt_ids_rt) // len(prepared.prompt_ids_bt),
         max_length=positions,
         prompt_ids_rt=prompt_ids_rt,
@@ -203,6 +203,7 @@ def _start_decoding(
         # Without a cache there would be no way to tell the embeddings' positions from those of new ids.
         use_cache=config.use_cache or embedded is not None,
     )
+    return model.start_decoding(start)
 
 
 def _warn_of_positions(model: GenerativeModel, length: int) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from ..arrays import Array, FloatArray, IntArray
 from .config import GenerationConfig
 
-__all__ = ["Decoding", "GenerativeModel", "StepOutput"]
+__all__ = ["Decoding", "GenerativeModel", "Start", "StepOutput"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,39 @@ class StepOutput:
     decoder_hidden_states: tuple[Array, ...] | None = None
     decoder_attentions: tuple[Array, ...] | None = None
     cross_attentions: tuple[Array, ...] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """What a model is told when it starts a decoding.
+
+    Attributes:
+        rows_per_item: running sequences for each batch item; the rows of item ``b`` stand together.
+        max_length: how many positions will be held at most.
+        prompt_ids_rt: ``items * rows_per_item`` rows: the array that the first :meth:`Decoding.step` is going to feed.
+        inputs: what the caller gave, one row per *item*; the decoding repeats rows where it needs them:
+
+            * exactly one of ``input_ids``, ``inputs_embeds`` and ``encoder_outputs`` is not ``None`` for an
+              encoder-decoder model (``input_ids`` may also come beside ``encoder_outputs`` and is then not encoded); a
+              decoder-only model receives ``inputs_embeds`` or neither;
+            * ``attention_mask`` as given or inferred. An encoder-decoder model's belongs to the encoder. A decoder-only
+              model's is already extended with ones to ``max_length`` columns;
+            * ``decoder_attention_mask``, ``position_ids`` (decoder-only) and ``decoder_position_ids``, where present,
+              also reach to ``max_length`` columns: a step that feeds positions ``[start, stop)`` reads the mask's
+              columns ``[:stop]`` and the position ids' columns ``[start:stop]``;
+            * every other model keyword, untouched.
+        output_attentions, output_hidden_states: whether every layer's are wanted.
+        use_cache: False allows the decoding to recompute everything in each step; the numbers are the same. It does
+            not come with a decoder-only model's ``inputs_embeds``.
+    """
+
+    rows_per_item: int
+    max_length: int
+    prompt_ids_rt: IntArray
+    inputs: Mapping[str, Any]
+    output_attentions: bool
+    output_hidden_states: bool
+    use_cache: bool
 
 
 class Decoding(Protocol):
@@ -87,36 +120,5 @@ class GenerativeModel(Protocol):
         mask.
         """
 
-    def start_decoding(
-        self,
-        *,
-        rows_per_item: int,
-        max_length: int,
-        prompt_ids_rt: IntArray,
-        inputs: Mapping[str, Any],
-        output_attentions: bool,
-        output_hidden_states: bool,
-        use_cache: bool,
-    ) -> Decoding:
-        """Run the encoder, if there is one, on the un-replicated inputs; return a decoding at its start.
-
-        ``prompt_ids_rt`` has ``items * rows_per_item`` rows, row ``b * rows_per_item + k`` for item
-        ``b``; it is the array that the first :meth:`Decoding.step` is going to feed. ``max_length``
-        positions at most will be held.
-
-        ``inputs`` holds what the caller gave, one row per *item*; the decoding repeats rows where it
-        needs them:
-
-        * exactly one of ``input_ids``, ``inputs_embeds`` and ``encoder_outputs`` is not ``None`` for an
-          encoder-decoder model (``input_ids`` may also come beside ``encoder_outputs`` and is then not
-          encoded); a decoder-only model receives ``inputs_embeds`` or neither;
-        * ``attention_mask`` as given or inferred. An encoder-decoder model's belongs to the encoder. A
-          decoder-only model's is already extended with ones to ``max_length`` columns;
-        * ``decoder_attention_mask``, ``position_ids`` (decoder-only) and ``decoder_position_ids``, where
-          present, also reach to ``max_length`` columns: a step that feeds positions ``[start, stop)``
-          reads the mask's columns ``[:stop]`` and the position ids' columns ``[start:stop]``;
-        * every other model keyword, untouched.
-
-        ``use_cache=False`` allows the decoding to recompute everything in each step; the numbers are the
-        same. It does not come with a decoder-only model's ``inputs_embeds``.
-        """
+    def start_decoding(self, start: Start) -> Decoding:
+        """Run the encoder, if there is one, on the un-replicated inputs; return a decoding at its start."""

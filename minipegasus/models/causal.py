@@ -1,14 +1,14 @@
 """Decoder-only classes: a causal stack with a vocabulary head, which may look at an encoder's states."""
 
-from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 
-from ..arrays import FloatArray, IntArray
+from ..arrays import FloatArray
 from ..families.family import Role
+from ..generation.protocols import Start
 from ..nn.cache import Cache
 from ..nn.coders import Coded
 from ..nn.losses import cross_entropy
@@ -56,20 +56,11 @@ class SingleStackLM(SingleStack, Generative):
         """Return what ``generate`` may pass on to the model."""
         return {"attention_mask", "input_ids", "inputs_embeds", *self.generation_inputs, *self.positional_inputs}
 
-    def start_decoding(
-        self,
-        *,
-        rows_per_item: int,
-        max_length: int,
-        prompt_ids_rt: IntArray,
-        inputs: Mapping[str, Any],
-        output_attentions: bool,
-        output_hidden_states: bool,
-        use_cache: bool,
-    ) -> RunningDecoding:
+    def start_decoding(self, start: Start) -> RunningDecoding:
         """Return a decoding at its start."""
         p, spec = self._stack
-        rows = partial(np.repeat, repeats=rows_per_item, axis=0)
+        inputs = start.inputs
+        rows = partial(np.repeat, repeats=start.rows_per_item, axis=0)
         embeds = inputs.get("inputs_embeds")
         mask = inputs.get("attention_mask")
         given: dict[str, Any] = {name: inputs.get(name) for name in self.generation_inputs}
@@ -81,17 +72,17 @@ class SingleStackLM(SingleStack, Generative):
             memory_states=self._memory_states(given.pop("encoder_hidden_states")),
             memory_mask=given.pop("encoder_attention_mask"),
             shared_memory=True,
-            need_probs=output_attentions,
-            need_states=output_hidden_states,
+            need_probs=start.output_attentions,
+            need_states=start.output_hidden_states,
             **given,
         )
         return RunningDecoding(
             decoder,
             self._logits,
-            Cache(spec.layers, max_length) if use_cache else None,
+            Cache(spec.layers, start.max_length) if start.use_cache else None,
             upto={} if mask is None else {"attention_mask": rows(np.asarray(mask))},
             per={
-                name: rows(last_repeated(inputs[name], name, max_length))
+                name: rows(last_repeated(inputs[name], name, start.max_length))
                 for name in self.positional_inputs
                 if inputs.get(name) is not None
             },

@@ -1,12 +1,12 @@
 """Generation as methods of the classes that have a vocabulary head."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from ..arrays import FloatArray, IntArray
+from ..arrays import FloatArray
 from ..generation.generate import generate, stream
-from ..generation.protocols import Decoding
+from ..generation.protocols import Decoding, Start
 from ..generation.transitions import compute_transition_scores
 from ..nn.heads import vocabulary_logits
 from .pretrained import PreTrainedModel
@@ -39,18 +39,8 @@ class Generative(PreTrainedModel):
         """Return the names of the inputs that ``generate`` may pass on to the model."""
         raise NotImplementedError
 
-    def start_decoding(
-        self,
-        *,
-        rows_per_item: int,
-        max_length: int,
-        prompt_ids_rt: IntArray,
-        inputs: Mapping[str, Any],
-        output_attentions: bool,
-        output_hidden_states: bool,
-        use_cache: bool,
-    ) -> Decoding:
-        """Run what runs once and return a decoding at its start: see the protocol of the same name."""
+    def start_decoding(self, start: Start) -> Decoding:
+        """Run what runs once and return a decoding at its start."""
         raise NotImplementedError
 
     def generate(self, inputs: Any = None, **arguments: Any) -> Any:

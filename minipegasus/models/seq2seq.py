@@ -10,6 +10,7 @@ import numpy as np
 from ..arrays import FloatArray, IntArray
 from ..errors import InputError
 from ..families.family import Role
+from ..generation.protocols import Start
 from ..nn.cache import Cache
 from ..nn.coders import Coded
 from ..nn.layers import linear
@@ -380,29 +381,19 @@ class ConditionalGeneration(Seq2SeqBase, Generative):
             *self.positional_inputs,
         }
 
-    def start_decoding(
-        self,
-        *,
-        rows_per_item: int,
-        max_length: int,
-        prompt_ids_rt: IntArray,
-        inputs: Mapping[str, Any],
-        output_attentions: bool,
-        output_hidden_states: bool,
-        use_cache: bool,
-    ) -> RunningDecoding:
+    def start_decoding(self, start: Start) -> RunningDecoding:
         """Run the encoder once and return a decoding at its start."""
-        given = {name: value for name, value in inputs.items() if value is not None}
+        given = {name: value for name, value in start.inputs.items() if value is not None}
         decoder = self._spec.decoder
         assert decoder is not None
         names = {"input_ids", "inputs_embeds", "attention_mask", *self.encoder_inputs}
         encoded = self._encoded(
             given.get("encoder_outputs"),
-            need_probs=output_attentions,
-            need_states=output_hidden_states,
+            need_probs=start.output_attentions,
+            need_states=start.output_hidden_states,
             **{name: value for name, value in given.items() if name in names},
         )
-        rows = partial(np.repeat, repeats=rows_per_item, axis=0)
+        rows = partial(np.repeat, repeats=start.rows_per_item, axis=0)
         mask = given.get("decoder_attention_mask")
         return RunningDecoding(
             partial(
@@ -414,15 +405,15 @@ class ConditionalGeneration(Seq2SeqBase, Generative):
                 memory_states=self._memory(encoded),
                 memory_mask=given.get("attention_mask"),
                 shared_memory=True,
-                need_probs=output_attentions,
-                need_states=output_hidden_states,
+                need_probs=start.output_attentions,
+                need_states=start.output_hidden_states,
                 **{own: given[name] for name, own in self.decoder_inputs.items() if name in given},
             ),
             self._logits,
-            Cache(decoder.layers, max_length) if use_cache else None,
+            Cache(decoder.layers, start.max_length) if start.use_cache else None,
             upto={} if mask is None else {"attention_mask": rows(np.asarray(mask))},
             per={
-                own: rows(last_repeated(given[name], name, max_length))
+                own: rows(last_repeated(given[name], name, start.max_length))
                 for name, own in self.positional_inputs.items()
                 if name in given
             },
