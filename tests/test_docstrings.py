@@ -92,10 +92,10 @@ def _methods() -> dict[str, tuple[list[Any], str]]:
     """Return every public method once: its definitions, and the docstrings of all classes that have it."""
     found: dict[str, tuple[list[Any], str]] = {}
     for cls in CLASSES.values():
-        docs = "\n".join(one.__doc__ or "" for one in own(cls))
+        docs = "\n\n".join(inspect.cleandoc(one.__doc__ or "") for one in own(cls))
         for definitions in methods(cls).values():
             path = f"{definitions[0].__module__}.{definitions[0].__qualname__}"
-            found[path] = definitions, found.get(path, ([], ""))[1] + docs
+            found[path] = definitions, f"{found.get(path, ([], ''))[1]}\n\n{docs}"
     return found
 
 

@@ -32,6 +32,12 @@ class GenerateDecoderOnlyOutput(ModelOutput):
         past_key_values: the cache at the end.
 
     What was not asked for is None. A step feeds one position, the first one the prompt.
+
+    >>> from minipegasus import PegasusForCausalLM
+    >>> model = PegasusForCausalLM.from_pretrained("golden/pegasus/causal")
+    >>> out = model.generate([[5, 6]], max_new_tokens=2, return_dict_in_generate=True, output_logits=True)
+    >>> type(out).__name__, out.sequences.shape, [logits_rv.shape for logits_rv in out.logits]
+    ('GenerateDecoderOnlyOutput', (1, 4), [(1, 223), (1, 223)])
     """
 
     sequences: IntArray
@@ -48,6 +54,14 @@ class GenerateEncoderDecoderOutput(ModelOutput):
 
     Shapes as in :class:`GenerateDecoderOnlyOutput`, ``decoder_`` and ``cross_`` for its per-step entries; the encoder's
     ``(items, heads, source, source)`` and ``(items, source, width)`` have one row per batch item.
+
+    >>> from minipegasus import PegasusForConditionalGeneration
+    >>> model = PegasusForConditionalGeneration.from_pretrained("golden/pegasus")
+    >>> out = model.generate(
+    ...     [[5, 6, 1]], num_beams=1, max_new_tokens=2, return_dict_in_generate=True, output_hidden_states=True
+    ... )
+    >>> type(out).__name__, out.sequences.shape, out.encoder_hidden_states[0].shape
+    ('GenerateEncoderDecoderOutput', (1, 3), (1, 3, 20))
     """
 
     sequences: IntArray
@@ -69,6 +83,12 @@ class GenerateBeamDecoderOnlyOutput(ModelOutput):
         sequences_scores: ``(rows,)``, the sum of log-probabilities over ``new tokens ** length_penalty``; only with
             ``output_scores``.
         beam_indices: int64 ``(rows, new tokens)``, the row of ``scores`` that chose each token, -1 after the end.
+
+    >>> from minipegasus import PegasusForCausalLM
+    >>> model = PegasusForCausalLM.from_pretrained("golden/pegasus/causal")
+    >>> out = model.generate([[5, 6]], num_beams=2, max_new_tokens=2, return_dict_in_generate=True)
+    >>> type(out).__name__, out.sequences.shape, out.beam_indices.shape
+    ('GenerateBeamDecoderOnlyOutput', (1, 4), (1, 2))
     """
 
     sequences: IntArray
@@ -83,7 +103,14 @@ class GenerateBeamDecoderOnlyOutput(ModelOutput):
 
 @dataclass(frozen=True)
 class GenerateBeamEncoderDecoderOutput(ModelOutput):
-    """Beam search with an encoder-decoder model: the fields of the other two classes together."""
+    """Beam search with an encoder-decoder model: the fields of the other two classes together.
+
+    >>> from minipegasus import PegasusForConditionalGeneration
+    >>> model = PegasusForConditionalGeneration.from_pretrained("golden/pegasus")
+    >>> out = model.generate([[5, 6, 1]], num_beams=2, max_new_tokens=2, return_dict_in_generate=True)
+    >>> type(out).__name__, out.sequences.shape, out.beam_indices.shape
+    ('GenerateBeamEncoderDecoderOutput', (1, 3), (1, 2))
+    """
 
     sequences: IntArray
     sequences_scores: FloatArray | None = None

@@ -44,7 +44,12 @@ IGNORED = frozenset(
 
 
 class PretrainedConfig(Config):
-    """Base of the public configurations: a configuration with a folder."""
+    """Base of the public configurations: a configuration with a folder.
+
+    >>> from minipegasus import PegasusConfig, PretrainedConfig
+    >>> isinstance(PegasusConfig(), PretrainedConfig), PegasusConfig.model_type
+    (True, 'pegasus')
+    """
 
     #: Model types of other families whose ``config.json`` this class is meant to read as well.
     also_reads: ClassVar[frozenset[str]] = frozenset()

@@ -24,7 +24,13 @@ States = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class BaseModelOutput(ModelOutput):
-    """An encoder's: last state ``[b, s, m]``, every layer's state, every layer's attention."""
+    """An encoder's: last state ``[b, s, m]``, every layer's state, every layer's attention.
+
+    >>> from minipegasus import PegasusModel
+    >>> out = PegasusModel.from_pretrained("golden/pegasus").get_encoder()([[5, 6, 1]])
+    >>> type(out).__name__, out.last_hidden_state.shape
+    ('BaseModelOutput', (1, 3, 20))
+    """
 
     last_hidden_state: FloatArray | None = None
     hidden_states: States | None = None
@@ -33,7 +39,13 @@ class BaseModelOutput(ModelOutput):
 
 @dataclass(frozen=True)
 class BaseModelOutputWithPastAndCrossAttentions(ModelOutput):
-    """A decoder's without a head."""
+    """A decoder's without a head: last state ``[b, t, m]``, cache, every layer's state and attentions.
+
+    >>> from minipegasus import PegasusModel
+    >>> out = PegasusModel.from_pretrained("golden/pegasus").get_decoder()([[0, 5]])
+    >>> type(out).__name__, out.last_hidden_state.shape, out.past_key_values.get_seq_length()
+    ('BaseModelOutputWithPastAndCrossAttentions', (1, 2, 20), 2)
+    """
 
     last_hidden_state: FloatArray | None = None
     past_key_values: Cache | None = None
@@ -44,7 +56,13 @@ class BaseModelOutputWithPastAndCrossAttentions(ModelOutput):
 
 @dataclass(frozen=True)
 class BaseModelOutputWithPoolingAndCrossAttentions(ModelOutput):
-    """A stack's, with ``pooler_output`` ``[b, m]`` computed from its first position."""
+    """A stack's, with ``pooler_output`` ``[b, m]`` computed from its first position.
+
+    >>> from minipegasus import BertConfig, BertModel
+    >>> out = BertModel(BertConfig(20, 8, num_hidden_layers=1, num_attention_heads=2))([[5, 6, 1]])
+    >>> type(out).__name__, out.last_hidden_state.shape, out.pooler_output.shape
+    ('BaseModelOutputWithPoolingAndCrossAttentions', (1, 3, 8), (1, 8))
+    """
 
     last_hidden_state: FloatArray | None = None
     pooler_output: FloatArray | None = None
@@ -56,7 +74,13 @@ class BaseModelOutputWithPoolingAndCrossAttentions(ModelOutput):
 
 @dataclass(frozen=True)
 class Seq2SeqModelOutput(ModelOutput):
-    """Both stacks': ``last_hidden_state`` is the decoder's ``[b, t, m]``."""
+    """Both stacks': ``last_hidden_state`` is the decoder's ``[b, t, m]``.
+
+    >>> from minipegasus import PegasusModel
+    >>> out = PegasusModel.from_pretrained("golden/pegasus")([[5, 6, 1]], decoder_input_ids=[[0, 5]])
+    >>> type(out).__name__, out.last_hidden_state.shape, out.encoder_last_hidden_state.shape
+    ('Seq2SeqModelOutput', (1, 2, 20), (1, 3, 20))
+    """
 
     last_hidden_state: FloatArray | None = None
     past_key_values: Cache | None = None
@@ -70,7 +94,13 @@ class Seq2SeqModelOutput(ModelOutput):
 
 @dataclass(frozen=True)
 class Seq2SeqLMOutput(ModelOutput):
-    """Logits ``[b, t, v]`` and, with labels, the loss."""
+    """Logits ``[b, t, v]`` and, with labels, the loss.
+
+    >>> from minipegasus import PegasusForConditionalGeneration
+    >>> out = PegasusForConditionalGeneration.from_pretrained("golden/pegasus")([[5, 6, 1]], labels=[[5, 1]])
+    >>> type(out).__name__, out.logits.shape, out.loss.shape
+    ('Seq2SeqLMOutput', (1, 2, 223), ())
+    """
 
     loss: FloatArray | None = None
     logits: FloatArray | None = None
@@ -85,12 +115,26 @@ class Seq2SeqLMOutput(ModelOutput):
 
 @dataclass(frozen=True)
 class Seq2SeqSequenceClassifierOutput(Seq2SeqLMOutput):
-    """Logits ``[b, labels]`` and, with labels, the loss."""
+    """Logits ``[b, labels]`` and, with labels, the loss.
+
+    >>> from minipegasus import BigBirdPegasusForSequenceClassification
+    >>> model = BigBirdPegasusForSequenceClassification.from_pretrained("golden/bigbird_pegasus/classification")
+    >>> out = model([[5, 6, 1]])
+    >>> type(out).__name__, out.logits.shape == (1, model.config.num_labels), out.loss
+    ('Seq2SeqSequenceClassifierOutput', True, None)
+    """
 
 
 @dataclass(frozen=True)
 class Seq2SeqQuestionAnsweringModelOutput(ModelOutput):
-    """Start and end logits ``[b, t]`` and, with both positions, the loss."""
+    """Start and end logits ``[b, t]`` and, with both positions, the loss.
+
+    >>> from minipegasus import BigBirdPegasusForQuestionAnswering
+    >>> model = BigBirdPegasusForQuestionAnswering.from_pretrained("golden/bigbird_pegasus/question_answering")
+    >>> out = model([[5, 6, 1]])
+    >>> type(out).__name__, out.start_logits.shape, out.end_logits.shape
+    ('Seq2SeqQuestionAnsweringModelOutput', (1, 3), (1, 3))
+    """
 
     loss: FloatArray | None = None
     start_logits: FloatArray | None = None
@@ -106,7 +150,13 @@ class Seq2SeqQuestionAnsweringModelOutput(ModelOutput):
 
 @dataclass(frozen=True)
 class CausalLMOutputWithCrossAttentions(ModelOutput):
-    """Logits ``[b, t, v]`` of a decoder alone and, with labels, the loss."""
+    """Logits ``[b, t, v]`` of a decoder alone and, with labels, the loss.
+
+    >>> from minipegasus import PegasusForCausalLM
+    >>> out = PegasusForCausalLM.from_pretrained("golden/pegasus/causal")([[5, 6]], labels=[[5, 6]])
+    >>> type(out).__name__, out.logits.shape, out.loss.shape
+    ('CausalLMOutputWithCrossAttentions', (1, 2, 223), ())
+    """
 
     loss: FloatArray | None = None
     logits: FloatArray | None = None
