@@ -5,6 +5,9 @@ things are wrong at once it lists them all (:func:`listing` formats such a list)
 """
 
 from collections.abc import Iterable
+from itertools import islice
+from numbers import Number
+from typing import Any
 
 __all__ = [
     "BackendError",
@@ -14,6 +17,7 @@ __all__ = [
     "MinipegasusError",
     "TokenizerError",
     "listing",
+    "quote",
 ]
 
 
@@ -78,6 +82,38 @@ class BackendError(MinipegasusError, RuntimeError):
     Traceback (most recent call last):
     minipegasus.errors.BackendError: use_isa: expected one of [...], found 'z80'
     """
+
+
+def quote(value: object, limit: int = 80) -> str:
+    """Return a value that was found, for a message: escaped and cut after ``limit`` characters, at little cost.
+
+    Of containers stand the first entries, of other objects the type.
+
+    >>> quote("a" * 100, limit=8), quote(1e-5), quote({"a": list(range(1000))}), quote(object())
+    ("'aaaaaaa...", '1e-05', "{'a': [0, 1, 2, 3, ...]}", 'an object')
+    """
+    if isinstance(value, int) and value.bit_length() > 128:
+        return f"an integer of {value.bit_length()} bits"
+    if isinstance(value, (str, bytes)):
+        text = ascii(value[: limit + 1])
+    elif value is None or isinstance(value, Number):
+        text = ascii(value)
+    elif isinstance(value, (list, tuple, dict)) and limit > 9:
+        text = _entries(value, limit // 2)
+    else:
+        name = type(value).__name__.strip("_")
+        return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
+    return text if len(text) <= limit else text[:limit] + "..."
+
+
+def _entries(value: list[Any] | tuple[Any, ...] | dict[Any, Any], limit: int) -> str:
+    few = list(islice(value, 4))
+    if isinstance(value, dict):
+        shown = [f"{quote(key, limit)}: {quote(value[key], limit)}" for key in few]
+    else:
+        shown = [quote(item, limit) for item in few]
+    left, right = "{}" if isinstance(value, dict) else "()" if isinstance(value, tuple) else "[]"
+    return left + ", ".join([*shown, *(["..."] if len(value) > len(few) else [])]) + right
 
 
 def listing(head: str, problems: Iterable[str], limit: int = 20) -> str:

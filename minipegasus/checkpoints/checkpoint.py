@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import Array
-from ..errors import CheckpointError, InputError, listing
+from ..errors import CheckpointError, InputError, listing, quote
 from .mapped import MappedFile
 from .safetensors_file import read_safetensors
 from .shards import INDEX, find_weights, read_index
-from .tensors import cast, named, pieces_of, quote, stored_view
+from .tensors import cast, named, pieces_of, stored_view
 from .torch_bin import read_torch_bin
 
 __all__ = ["Checkpoint", "open_checkpoint"]

@@ -4,11 +4,17 @@ import os
 import re
 from pathlib import Path
 
-from ..errors import CheckpointError
-from .tensors import quote
+from ..errors import CheckpointError, quote
 
-__all__ = ["hub_cache", "resolve_folder"]
+__all__ = ["OFFLINE", "hub_cache", "resolve_folder"]
 
+#: Arguments of the reference's ``from_pretrained`` that mean nothing where nothing is downloaded or executed.
+OFFLINE = frozenset(
+    {
+        *("cache_dir", "code_revision", "force_download", "local_files_only", "proxies", "resume_download"),
+        *("token", "trust_remote_code", "use_auth_token"),
+    }
+)
 _REPO = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?", re.ASCII)
 _REVISION = re.compile(r"[\w.-]+(/[\w.-]+)*", re.ASCII)
 _MAX_REF_BYTES = 256

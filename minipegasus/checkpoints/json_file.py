@@ -5,9 +5,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from ..errors import CheckpointError, InputError
+from ..errors import CheckpointError, InputError, quote
 from .mapped import MappedFile
-from .tensors import quote
 
 __all__ = ["MAX_JSON_BYTES", "dump_json", "parse_json", "read_json"]
 

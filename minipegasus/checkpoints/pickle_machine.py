@@ -10,7 +10,7 @@ from mmap import mmap
 from struct import unpack_from
 from typing import Any
 
-from .tensors import quote
+from ..errors import quote
 
 __all__ = ["MAX_BYTES", "Function", "Machine", "PickleError"]
 

@@ -7,10 +7,10 @@ tensors' bytes. Here the offsets must cover the data exactly: in range, no overl
 import math
 from typing import Any
 
-from ..errors import CheckpointError, listing
+from ..errors import CheckpointError, listing, quote
 from .json_file import MAX_JSON_BYTES, parse_json
 from .mapped import MappedFile
-from .tensors import DTYPES, MAX_DIMENSIONS, TensorInfo, quote
+from .tensors import DTYPES, MAX_DIMENSIONS, TensorInfo
 
 __all__ = ["METADATA", "read_safetensors"]
 
@@ -103,28 +103,22 @@ def _entry_problem(name: str, entry: Any) -> str | None:
     if not isinstance(entry, dict):
         return f"expected an object, found {quote(entry)}"
     if set(entry) != _ENTRY:
-        return f"expected the keys {', '.join(sorted(_ENTRY))}, found {_shown(sorted(entry))}"
+        return f"expected the keys {', '.join(sorted(_ENTRY))}, found {quote(sorted(entry))}"
     code, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(code, str) or code not in _BY_CODE:
         return f"dtype: expected one of {', '.join(_BY_CODE)}, found {quote(code)}"
     if not _sizes(shape) or len(shape) > MAX_DIMENSIONS:
-        return f"shape: expected at most {MAX_DIMENSIONS} integers >= 0, found {_shown(shape)}"
+        return f"shape: expected at most {MAX_DIMENSIONS} integers >= 0, found {quote(shape)}"
     # NumPy multiplies the sizes even where one of them is zero.
     if math.prod(max(size, 1) for size in shape) * _BY_CODE[code].stored.itemsize >= 2**63:
-        return f"shape: expected fewer than 2^63 bytes, found {_shown(shape)}"
+        return f"shape: expected fewer than 2^63 bytes, found {quote(shape)}"
     if not _sizes(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
-        return f"data_offsets: expected two integers, 0 <= begin <= end, found {_shown(offsets)}"
+        return f"data_offsets: expected two integers, 0 <= begin <= end, found {quote(offsets)}"
     return None
 
 
 def _sizes(values: Any) -> bool:
     return isinstance(values, list) and all(type(value) is int and value >= 0 for value in values)
-
-
-def _shown(values: Any) -> str:
-    if not isinstance(values, list):
-        return quote(values)
-    return "[" + ", ".join(map(quote, values[:8])) + (", ..." if len(values) > 8 else "") + "]"
 
 
 def _coverage_problems(spans: list[tuple[int, int, TensorInfo]], size: int) -> list[str]:

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array
-from ..errors import CheckpointError, InputError, listing
+from ..errors import CheckpointError, InputError, listing, quote
 from .checkpoint import Checkpoint, open_checkpoint
 from .json_file import dump_json, read_json
 from .safetensors_writer import write_weights
 from .staging import staged
-from .tensors import BY_NAME, TensorInfo, cast, named, narrow_bfloat16, pieces_of, quote
+from .tensors import BY_NAME, TensorInfo, cast, named, narrow_bfloat16, pieces_of
 
 __all__ = ["CONFIG", "COPIED_FILES", "GENERATION_CONFIG", "Progress", "convert", "save_checkpoint"]
 

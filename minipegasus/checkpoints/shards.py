@@ -3,9 +3,8 @@
 import os
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from ..errors import CheckpointError, listing
+from ..errors import CheckpointError, listing, quote
 from .json_file import read_json
-from .tensors import quote
 
 __all__ = ["INDEX", "WEIGHTS", "WEIGHT_FILES", "find_weights", "read_index"]
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import Array
-from ..errors import InputError
+from ..errors import InputError, quote
 from .mapped import MappedFile
 
 __all__ = [
@@ -27,7 +27,6 @@ __all__ = [
     "named",
     "narrow_bfloat16",
     "pieces_of",
-    "quote",
     "stored_view",
 ]
 
@@ -166,19 +165,3 @@ def named(dtype: npt.DTypeLike) -> DType:
     if name not in BY_NAME:
         raise InputError(f"dtype: expected one of {', '.join(BY_NAME)}, found {quote(name)}")
     return BY_NAME[name]
-
-
-def quote(value: object, limit: int = 80) -> str:
-    """Return ``value`` from a file for a message: escaped and cut after ``limit`` characters, or only its type.
-
-    >>> quote("a" * 100, limit=8), quote([1, 2]), quote(None)
-    ("'aaaaaaa...", 'a list', 'None')
-    """
-    if isinstance(value, int) and value.bit_length() > 128:
-        return f"an integer of {value.bit_length()} bits"
-    if isinstance(value, (str, bytes)):
-        value = value[: limit + 1]
-    elif not isinstance(value, (int, float, type(None))):
-        return f"a {type(value).__name__.strip('_')}"
-    text = ascii(value)
-    return text if len(text) <= limit else text[:limit] + "..."

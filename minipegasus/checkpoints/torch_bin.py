@@ -8,9 +8,9 @@ each an 8-byte count and its elements.
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import CheckpointError, listing
+from ..errors import CheckpointError, listing, quote
 from .mapped import MappedFile
-from .tensors import TensorInfo, quote
+from .tensors import TensorInfo
 from .torch_pickle import PickleError, Tensor, Unpickled, unpickle
 from .zip_directory import is_zip, read_zip_directory
 

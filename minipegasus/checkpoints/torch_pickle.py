@@ -5,8 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from mmap import mmap
 
+from ..errors import quote
 from .pickle_machine import MAX_BYTES, Function, Machine, PickleError
-from .tensors import BY_NAME, DTYPES, MAX_DIMENSIONS, DType, quote
+from .tensors import BY_NAME, DTYPES, MAX_DIMENSIONS, DType
 
 __all__ = ["PickleError", "Storage", "Tensor", "Unpickled", "unpickle"]
 

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from struct import Struct
 from typing import NamedTuple
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, quote
 from .mapped import MappedFile
-from .tensors import quote
 
 __all__ = ["Entry", "is_zip", "read_zip_directory"]
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
-from ..errors import InputError
+from ..errors import InputError, quote
 
 __all__ = ["Documents"]
 
@@ -84,7 +84,7 @@ class Documents:
             record = _parsed(line, self._where)
             text = record.get(field)
             if not isinstance(text, str):
-                found = f"{text!r:.60}" if field in record else f"the fields {', '.join(record) or '(none)'}"
+                found = quote(text) if field in record else f"the fields {', '.join(record) or '(none)'}"
                 raise InputError(f"{self._where}: {field}: expected a text, found {found}")
             self._records.append(record)
             yield text

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
-from ..errors import ConfigError, listing
+from ..errors import ConfigError, listing, quote
 
 __all__ = ["Check", "Config", "choice", "flag", "hidden_attributes", "integer", "number", "text", "token_id"]
 
@@ -316,7 +316,7 @@ def _labels(values: dict[str, Any]) -> dict[int, str]:
         try:
             labels = {int(i): str(label) for i, label in dict(names).items()}
         except (TypeError, ValueError) as error:
-            raise ConfigError(f"id2label: expected a dictionary of index to name, found {names!r:.80}") from error
+            raise ConfigError(f"id2label: expected a dictionary of index to name, found {quote(names)}") from error
         if count is None or count == len(labels):
             return labels
     count = 2 if count is None else count

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self, TypeAlias
 
-from ..errors import ConfigError, listing
+from ..errors import ConfigError, listing, quote
 from ..spec import ModelSpec
 from .bert import BERT
 from .bert_generation import BERT_GENERATION
@@ -69,10 +69,10 @@ class EncoderDecoderConfig(Config):
     def _half(cls, side: str, given: Any, known: Mapping[str, Family]) -> Config:
         values = given.to_dict() if isinstance(given, Config) else given
         if not isinstance(values, Mapping):
-            raise ConfigError(f"expected a configuration or its dictionary, found {values!r:.80}")
+            raise ConfigError(f"expected a configuration or its dictionary, found {quote(values)}")
         model_type = str(values.get("model_type"))
         if model_type not in known:
-            raise ConfigError(f"model_type: expected one of {', '.join(sorted(known))}, found {model_type!r:.80}")
+            raise ConfigError(f"model_type: expected one of {', '.join(sorted(known))}, found {quote(model_type)}")
         half: Config = cls._config_class(model_type)(**values)
         return half
 

@@ -17,7 +17,7 @@ from ..checkpoints.folder import resolve_folder
 from ..checkpoints.json_file import read_json
 from ..checkpoints.save import GENERATION_CONFIG
 from ..checkpoints.staging import staged
-from ..errors import ConfigError, listing
+from ..errors import ConfigError, listing, quote
 from ..families.config import hidden_attributes
 from ..families.encoder_decoder import EncoderDecoderConfig
 
@@ -444,7 +444,7 @@ def _type_problems(config: GenerationConfig) -> list[str]:
     for name, hint in _HINTS.items():
         value = getattr(config, name)
         if not _fits(value, hint):
-            problems.append(f"{name}: expected {_words(hint)}, found {_short(value)}")
+            problems.append(f"{name}: expected {_words(hint)}, found {quote(value)}")
     return problems
 
 
@@ -461,11 +461,6 @@ def _words(hint: Any) -> str:
     if hint is types.NoneType:
         return "None"
     return hint.__name__ if type(hint) is type else str(hint).replace("typing.", "")
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
 
 
 #: Smallest value that makes sense, where there is one. Penalties and cutoffs are checked by their processors.
@@ -498,7 +493,7 @@ def _range_problems(config: GenerationConfig) -> list[str]:
     def beyond(bounds: dict[str, int], sign: int, words: str) -> list[str]:
         values = {name: getattr(config, name) for name in bounds}
         return [
-            f"{name}: expected {words} {bounds[name]}, found {_short(value)}"
+            f"{name}: expected {words} {bounds[name]}, found {quote(value)}"
             for name, value in values.items()
             if value is not None and sign * value > sign * bounds[name]
         ]
@@ -513,7 +508,7 @@ def _endless(config: GenerationConfig) -> list[str]:
         value = getattr(config, name)
         numbers = [item for item in (value if isinstance(value, list | tuple) else [value]) if _fits(item, float)]
         if not all(abs(number) <= _LARGEST for number in numbers):
-            problems.append(f"{name}: expected finite numbers up to {_LARGEST:.3g}, found {_short(value)}")
+            problems.append(f"{name}: expected finite numbers up to {_LARGEST:.3g}, found {quote(value)}")
     return problems
 
 

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, quote
 from .config import GenerationConfig
 from .protocols import GenerativeModel
 
@@ -103,7 +103,9 @@ def check_supported(config: GenerationConfig, explicit: frozenset[str]) -> None:
 def _refuse_other(values: Mapping[str, Any], neutral: Mapping[str, tuple[Any, ...]], kind: str) -> None:
     for name, allowed in neutral.items():
         if name in values and not any(values[name] is one or values[name] == one for one in allowed):
-            raise InputError(f"{name}: this {kind} is not supported, expected {allowed[0]}, found {values[name]!r:.80}")
+            raise InputError(
+                f"{name}: this {kind} is not supported, expected {allowed[0]}, found {quote(values[name])}"
+            )
 
 
 def check_keywords(model: GenerativeModel, keywords: Mapping[str, Any]) -> dict[str, Any]:

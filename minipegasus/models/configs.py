@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from .. import families
-from ..checkpoints.folder import resolve_folder
+from ..checkpoints.folder import OFFLINE, resolve_folder
 from ..checkpoints.json_file import dump_json, read_json
 from ..checkpoints.save import CONFIG
 from ..checkpoints.staging import staged
@@ -32,15 +32,9 @@ __all__ = [
     "read_config",
 ]
 
-#: Arguments of the reference's ``from_pretrained`` that mean nothing where nothing is downloaded or executed and there
-#: is one device, one attention and one way to read a file.
-IGNORED = frozenset(
-    {
-        *("attn_implementation", "cache_dir", "code_revision", "device_map", "force_download"),
-        *("local_files_only", "low_cpu_mem_usage", "proxies", "resume_download", "token"),
-        *("trust_remote_code", "use_auth_token", "use_safetensors", "weights_only"),
-    }
-)
+#: Arguments of the reference's ``from_pretrained`` that mean nothing where nothing is downloaded and there is one
+#: device, one attention and one way to read a file.
+IGNORED = OFFLINE | {"attn_implementation", "device_map", "low_cpu_mem_usage", "use_safetensors", "weights_only"}
 
 
 class PretrainedConfig(Config):

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..errors import TokenizerError
+from ..errors import TokenizerError, quote
 
 __all__ = ["AddedToken", "Token", "TokenSplitter", "parse_token"]
 
@@ -67,17 +67,12 @@ def parse_token(value: Any, where: str, **forced: bool) -> Token:
         return value
     if not isinstance(value, Mapping) or not isinstance(value.get("content"), str):
         expected = 'a token (a string or an object with "content")'
-        raise TokenizerError(f"{where}: expected {expected}, found {_short(value)}")
+        raise TokenizerError(f"{where}: expected {expected}, found {quote(value)}")
     flags = {name: value[name] for name in _FLAGS if name in value} | forced
     for name, flag in flags.items():
         if not isinstance(flag, bool) and not (name == "normalized" and flag is None):
-            raise TokenizerError(f"{where}: {name}: expected true or false, found {_short(flag)}")
+            raise TokenizerError(f"{where}: {name}: expected true or false, found {quote(flag)}")
     return AddedToken(value["content"], **flags)
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 class TokenSplitter:

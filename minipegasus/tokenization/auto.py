@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from ..errors import TokenizerError
+from ..errors import TokenizerError, quote
 from .base import PreTrainedTokenizer
 from .bert import BertTokenizer, BertTokenizerFast
 from .bert_generation import BertGenerationTokenizer
@@ -100,5 +100,5 @@ def _class_of(folder: Path) -> type[PreTrainedTokenizer]:
 
 def _found(classes: dict[str, type[PreTrainedTokenizer]], name: object, where: str) -> type[PreTrainedTokenizer]:
     if not isinstance(name, str) or name not in classes:
-        raise TokenizerError(f"{where}: expected one of {', '.join(classes)}, found {name!r:.60}")
+        raise TokenizerError(f"{where}: expected one of {', '.join(classes)}, found {quote(name)}")
     return classes[name]

@@ -7,7 +7,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from ..errors import InputError, TokenizerError
+from ..errors import InputError, TokenizerError, quote
 from .added_tokens import AddedToken, Token
 from .encoding import BatchEncoding, EncodeOptions
 from .files import read_settings, save_files, setting_files
@@ -301,7 +301,7 @@ class PreTrainedTokenizer(Preparation):
         for name, value in (("text", text), ("text_pair", pair)):
             if not _is_text(value) and not (name == "text_pair" and value is None):
                 expected = "a string, a list of strings or a list of lists of strings"
-                raise InputError(f"{name}: expected {expected}, found {value!r:.80}")
+                raise InputError(f"{name}: expected {expected}, found {quote(value)}")
         is_batch = isinstance(text, (list, tuple))
         if options.is_split_into_words:
             is_batch = is_batch and bool(text) and isinstance(text[0], (list, tuple))
@@ -384,7 +384,7 @@ class PreTrainedTokenizer(Preparation):
             return [self._token_to_id(token) for token in text]
         if isinstance(first, Integral):
             return list(text)
-        raise InputError(f"{name}: expected a string or a list of strings or integers, found {text!r:.80}")
+        raise InputError(f"{name}: expected a string or a list of strings or integers, found {quote(text)}")
 
     def _text_ids(self, text: str, options: EncodeOptions, is_word: bool) -> list[int]:
         split = self.split_special_tokens if options.split_special_tokens is None else options.split_special_tokens

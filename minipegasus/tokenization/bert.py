@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from ..errors import TokenizerError
+from ..errors import TokenizerError, quote
 from .added_tokens import AddedToken, Token, TokenSplitter
 from .base import PreTrainedTokenizer
 from .files import FAST_FILE
@@ -187,5 +187,5 @@ def _read(vocab_file: Any, tokenizer_file: Any) -> tuple[Path, dict[str, int], d
     whole, model = read_fast_model(path, "WordPiece")
     normalizer = whole.get("normalizer")
     if not isinstance(normalizer, dict) or normalizer.get("type") != "BertNormalizer":
-        raise TokenizerError(f"{path}: normalizer: expected a BertNormalizer, found {normalizer!r:.60}")
+        raise TokenizerError(f"{path}: normalizer: expected a BertNormalizer, found {quote(normalizer)}")
     return path, read_ids(path, model.get("vocab")), normalizer

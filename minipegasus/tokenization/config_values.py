@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..errors import TokenizerError, listing
+from ..errors import TokenizerError, listing, quote
 from .added_tokens import AddedToken, parse_token
 from .special_tokens import SPECIAL_TOKEN_NAMES
 
@@ -63,19 +63,18 @@ def parse_added_tokens(value: Any, where: str) -> dict[int, AddedToken]:
     elif isinstance(value, Mapping):
         pairs = list(value.items())
     else:
-        raise TokenizerError(f"{where}: expected tokens by id, found {value!r:.60}")
+        raise TokenizerError(f"{where}: expected tokens by id, found {quote(value)}")
     tokens: dict[int, AddedToken] = {}
     for index, item in pairs:
-        token = parse_token(item, f"{where}: {index!r:.20}")
+        token = parse_token(item, f"{where}: {quote(index, 20)}")
         if isinstance(token, str):
-            raise _fails(f"{where}: {index!r:.20}", "an object with the token's flags", token)
+            raise _fails(f"{where}: {quote(index, 20)}", "an object with the token's flags", token)
         tokens[parse_id(index, where)] = token
     return tokens
 
 
 def _fails(where: str, expected: str, found: Any) -> TokenizerError:
-    text = repr(found)
-    return TokenizerError(f"{where}: expected {expected}, found {text if len(text) <= 60 else text[:57] + '...'}")
+    return TokenizerError(f"{where}: expected {expected}, found {quote(found)}")
 
 
 def _optional(parser: Parser) -> Parser:

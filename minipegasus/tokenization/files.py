@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..checkpoints import resolve_folder
+from ..checkpoints.folder import OFFLINE, resolve_folder
 from ..checkpoints.json_file import MAX_JSON_BYTES, parse_json
 from ..checkpoints.staging import staged
-from ..errors import CheckpointError, TokenizerError
+from ..errors import CheckpointError, TokenizerError, quote
 from .added_tokens import AddedToken, parse_token
 from .config_values import parse_added_tokens, parse_config, parse_id
 from .special_tokens import SPECIAL_TOKEN_NAMES
@@ -35,11 +35,8 @@ FAST_FILE = "tokenizer.json"
 
 MAX_VOCABULARY_BYTES = 16 * 1024 * 1024  # tokenizer.json and vocab.json hold the whole vocabulary
 
-# Arguments of transformers' from_pretrained that mean nothing where nothing is downloaded or executed.
-_IGNORED = {
-    *("use_fast", "from_slow", "legacy", "trust_remote_code", "token", "use_auth_token", "local_files_only"),
-    *("force_download", "resume_download", "proxies", "cache_dir"),
-}
+# Further ones without meaning: there is one kind of tokenizer, in one version.
+_IGNORED = OFFLINE | {"from_slow", "legacy", "use_fast"}
 # What a saved configuration says about itself and its files: never followed, and not written again.
 _NOT_KEPT = {
     *("tokenizer_class", "processor_class", "auto_map", "init_inputs", "device_map", "max_len"),
@@ -148,7 +145,7 @@ def _read_special_map(path: Path, settings: dict[str, Any], given: Mapping[str, 
             settings[name] = None if value is None else parse_token(value, where, special=True)
         elif name == "additional_special_tokens":
             if not isinstance(value, list):
-                raise TokenizerError(f"{where}: expected a list of tokens, found {value!r:.60}")
+                raise TokenizerError(f"{where}: expected a list of tokens, found {quote(value)}")
             tokens = list(settings.get(name) or ())
             more = dict.fromkeys(parse_token(item, where, special=True) for item in value)
             for token in tokens:

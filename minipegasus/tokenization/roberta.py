@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from ..errors import TokenizerError
+from ..errors import TokenizerError, quote
 from .added_tokens import AddedToken, Token
 from .base import PreTrainedTokenizer
 from .files import FAST_FILE, MAX_VOCABULARY_BYTES, json_bytes, read_json
@@ -180,7 +180,7 @@ def _read(vocab_file: Any, merges_file: Any, tokenizer_file: Any) -> tuple[Path,
         ids = read_ids(path, model.get("vocab"))
         lines = model.get("merges", [])
         if not isinstance(lines, list):
-            raise TokenizerError(f"{path}: model: merges: expected a list, found {lines!r:.60}")
+            raise TokenizerError(f"{path}: model: merges: expected a list, found {quote(lines)}")
     else:
         raise TokenizerError(
             "RobertaTokenizer: expected a vocab_file with a merges_file or a tokenizer_file, found neither"
@@ -188,7 +188,7 @@ def _read(vocab_file: Any, merges_file: Any, tokenizer_file: Any) -> tuple[Path,
     pairs = [tuple(line.split()) if isinstance(line, str) else line for line in lines]
     for number, pair in enumerate(pairs):
         if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not all(isinstance(one, str) for one in pair):
-            raise TokenizerError(f"{merges_path}: merge {number}: expected two pieces, found {lines[number]!r:.60}")
+            raise TokenizerError(f"{merges_path}: merge {number}: expected two pieces, found {quote(lines[number])}")
     return path, ids, [(first, second) for first, second in pairs]
 
 

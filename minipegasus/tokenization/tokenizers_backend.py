@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..errors import BackendError, TokenizerError
+from ..errors import BackendError, TokenizerError, quote
 from .files import MAX_VOCABULARY_BYTES, read_json
 
 __all__ = ["LibraryModel", "library", "pieces_by_id", "read_fast_model", "read_lines"]
@@ -84,7 +84,7 @@ def read_ids(path: Path, value: Any) -> dict[str, int]:
     if not isinstance(value, dict) or any(
         not isinstance(i, int) or isinstance(i, bool) or i < 0 for i in value.values()
     ):
-        raise TokenizerError(f"{path}: expected an object of pieces and their ids, found {value!r:.60}")
+        raise TokenizerError(f"{path}: expected an object of pieces and their ids, found {quote(value)}")
     return value
 
 
@@ -96,5 +96,5 @@ def read_fast_model(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, An
     model = whole.get("model")
     if not isinstance(model, dict) or model.get("type") != kind:
         found = model.get("type") if isinstance(model, dict) else model
-        raise TokenizerError(f"{path}: model: type: expected {kind!r}, found {found!r:.60}")
+        raise TokenizerError(f"{path}: model: type: expected {kind!r}, found {quote(found)}")
     return whole, model

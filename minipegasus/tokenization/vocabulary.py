@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, overload
 
-from ..errors import InputError, TokenizerError
+from ..errors import InputError, TokenizerError, quote
 from .added_tokens import AddedToken, Token, TokenSplitter
 from .special_tokens import SPECIAL_TOKEN_NAMES, SpecialTokens
 
@@ -205,7 +205,7 @@ class Vocabulary(SpecialTokens):
         ['▁the', '▁ma', 'n', '</s>']
         """
         if not isinstance(text, str):
-            raise InputError(f"text: expected a string, found {text!r:.80}")
+            raise InputError(f"text: expected a string, found {quote(text)}")
         try:
             text.encode()  # of what cannot be, each library says something else
         except UnicodeEncodeError as error:
@@ -410,7 +410,7 @@ def _integer(index: Any) -> int:
     try:
         return operator.index(index)
     except TypeError:
-        raise InputError(f"ids: expected integers, found {index!r:.80}") from None
+        raise InputError(f"ids: expected integers, found {quote(index)}") from None
 
 
 def _as_special(token: Token) -> AddedToken:
