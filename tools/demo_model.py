@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import os
 import random
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,6 +18,7 @@ import sentencepiece
 import torch
 from demo_text import sentences
 from safetensors.torch import save_model
+from torch import distributed, multiprocessing
 from transformers import PegasusConfig, PegasusForConditionalGeneration
 
 SEED = 20
@@ -25,7 +28,8 @@ PAD, EOS, MASK_SENTENCE = 0, 1, 2
 IGNORED = -100
 SOURCE_TOKENS, TARGET_TOKENS = 256, 36
 GAP_SOURCE_TOKENS, GAP_TARGET_TOKENS = 192, 72
-KEPT_IN_PLACE = 0.3  # part of the gap sentences that stay visible, which teaches copying
+KEPT_IN_PLACE = 0.5  # part of the gap sentences that stay visible, which rewards copying
+SPAN_TOKENS = range(5, 21)
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 Row = tuple[list[int], list[int]]
@@ -35,6 +39,19 @@ Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 def log(message: str) -> None:
     """Print a line with the time of day."""
     print(time.strftime("%H:%M:%S"), message, flush=True)
+
+
+def write(path: Path, content: str | bytes) -> None:
+    """Write a file under a temporary name, then rename it, so that no half-written file is ever seen."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(content if isinstance(content, bytes) else content.encode())
+    os.replace(part, path)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a value as indented JSON."""
+    write(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 # ----------------------------------------------------------------------------------------------- examples
@@ -101,6 +118,17 @@ def gap_examples(texts: list[str], encode: Encoder) -> list[Example]:
     return [example for example in found if example]
 
 
+def copy_examples(count: int) -> list[Example]:
+    """Return rows of random pieces with a run of the row as the target: only the row tells how a run goes on."""
+    rng = random.Random(SEED)
+    found = []
+    for _ in range(count):
+        row = rng.choices(range(OFFSET + 3, OFFSET + PIECES), k=rng.randint(20, 120))
+        start = rng.randrange(len(row) - SPAN_TOKENS.start)
+        found.append(Example([row], row[start : start + rng.choice(SPAN_TOKENS)]))
+    return found
+
+
 def cut(source: list[list[int]], drop: float, rng: random.Random) -> list[int]:
     """Join a source's sentences, with chance `drop` without one of them, cut to the token limit and ended."""
     if len(source) > 2 and rng.random() < drop:
@@ -160,6 +188,43 @@ def new_model() -> PegasusForConditionalGeneration:
     return model
 
 
+def start_copying(model: PegasusForConditionalGeneration) -> None:
+    """Give two heads of an untrained model starting weights with which copying is learned in minutes, not hours.
+
+    To go on with a phrase of the source, some head has to look for "the place after the last written piece". That
+    takes two heads in a row: an encoder head that brings each position the piece before it, and a cross-attention
+    head that looks for the last piece among those and fetches the piece that stands there. Sinusoidal positions make
+    the first a rotation: the 32 fastest of them are left to the positions, the embeddings start on the others.
+    Training is free to change all of it.
+    """
+    width, size = model.config.d_model, model.config.d_model // model.config.encoder_attention_heads
+    half, waves = width // 2, size // 2
+    frequencies = 10000.0 ** (-2 * torch.arange(waves) / width)
+    sines, cosines = torch.arange(waves), half + torch.arange(waves)
+    others = torch.tensor([k for k in range(width) if k % half >= waves])
+    here = torch.zeros(size, width)
+    here[sines, sines] = here[sines + waves, cosines] = 1.0
+    after = torch.zeros(size, width)  # of a position: what `here` is at the next one
+    after[sines, sines] = after[sines + waves, cosines] = frequencies.cos()
+    after[sines, cosines], after[sines + waves, sines] = frequencies.sin(), -frequencies.sin()
+    directions = torch.zeros(len(others), width)
+    directions[:, others] = torch.linalg.qr(torch.randn(len(others), len(others)))[0]
+    piece, previous = directions[:size], directions[size : 2 * size]
+    embeddings = model.model.shared.weight
+    before, fetch = model.model.encoder.layers[0].self_attn, model.model.decoder.layers[0].encoder_attn
+    with torch.no_grad():
+        embeddings.zero_()
+        embeddings[:, others] = torch.randn(len(embeddings), len(others)) * len(others) ** -0.5
+        embeddings[PAD] = 0.0
+        for part, weight in {
+            before.q_proj: 4 * here, before.k_proj: 4 * after, before.v_proj: piece,
+            fetch.q_proj: piece, fetch.k_proj: previous, fetch.v_proj: piece,
+        }.items():  # fmt: skip
+            part.weight[:size] = weight
+        before.out_proj.weight[:, :size] = 2 * previous.T
+        fetch.out_proj.weight[:, :size] = 2 * piece.T
+
+
 def batch_loss(model: PegasusForConditionalGeneration, batch: Batch, smoothing: float) -> torch.Tensor:
     """Return the mean label-smoothed cross-entropy of a batch; the layers run in bfloat16."""
     ids, shifted, labels = batch
@@ -177,7 +242,7 @@ class Optimizer:
         named = [(name, value) for name, value in model.named_parameters() if value.requires_grad]
         matrices = [value for name, value in named if value.ndim == 2 and ".layers." in name]
         others = [value for name, value in named if not (value.ndim == 2 and ".layers." in name)]
-        self._values = matrices + others
+        self.values = matrices + others
         self._rates = (rate, rate / 2)
         self._parts = (
             torch.optim.Muon(matrices, lr=rate, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
@@ -187,7 +252,7 @@ class Optimizer:
     def step(self, progress: float, warm: float) -> None:
         """Update; `progress` is the finished part of training, `warm` the finished part of the warm-up."""
         factor = min(1.0, warm) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
-        torch.nn.utils.clip_grad_norm_(self._values, 1.0)
+        torch.nn.utils.clip_grad_norm_(self.values, 1.0)
         for part, rate in zip(self._parts, self._rates, strict=True):
             part.param_groups[0]["lr"] = factor * rate
             part.step()
@@ -216,10 +281,27 @@ def save(model: PegasusForConditionalGeneration, path: Path) -> None:
     os.replace(part, path)
 
 
-def run_stage(stage: Stage, model: PegasusForConditionalGeneration, work: Path, check: Callable[[], str]) -> dict:
-    """Train a model in place; check it after every quarter, save it now and then; return what was done."""
+def average(values: list[torch.Tensor], minutes: float) -> float:
+    """Replace the gradients by their mean over the processes; return the mean of their minutes."""
+    if not distributed.is_initialized():
+        return minutes
+    flat = torch.cat([value.grad.flatten() for value in values] + [torch.tensor([minutes])])
+    distributed.all_reduce(flat)
+    flat /= distributed.get_world_size()
+    parts = flat[:-1].split([value.numel() for value in values])
+    for value, part in zip(values, parts, strict=True):
+        value.grad.copy_(part.view_as(value))
+    return flat[-1].item()
+
+
+def run_stage(stage: Stage, model: PegasusForConditionalGeneration, work: Path, check: Callable[[], str]) -> None:
+    """Train a model in place; check it after every quarter, save it now and then, write what was done at the end."""
     torch.manual_seed(SEED)
     supply = batches(stage.examples, stage.tokens, stage.drop, random.Random(SEED))
+    rank, processes = 0, 1
+    if distributed.is_initialized():
+        rank, processes = distributed.get_rank(), distributed.get_world_size()
+        supply = itertools.islice(supply, rank, None, processes)
     optimizer = Optimizer(model, stage.rate)
     model.train()
     start = saved = time.monotonic()
@@ -228,9 +310,11 @@ def run_stage(stage: Stage, model: PegasusForConditionalGeneration, work: Path, 
         loss = batch_loss(model, next(supply), stage.smoothing)
         loss.backward()
         step += 1
-        minutes = (time.monotonic() - start) / 60
+        minutes = average(optimizer.values, (time.monotonic() - start) / 60)
         progress = max(step / stage.steps, minutes / stage.minutes)
         optimizer.step(progress, step / stage.warm)
+        if rank > 0:
+            continue
         mean = loss.item() if step == 1 else 0.98 * mean + 0.02 * loss.item()
         if step % 50 == 0:
             log(f"{stage.name}: step {step}, {minutes:.1f} minutes, {progress:.0%}, loss {mean:.3f}")
@@ -240,8 +324,27 @@ def run_stage(stage: Stage, model: PegasusForConditionalGeneration, work: Path, 
         if quarter / 4 <= progress < 1:
             quarter += 1
             log(f"{stage.name}: {check()}")
-    save(model, work / f"{stage.name}.safetensors")
-    return {"examples": len(stage.examples), "steps": step, "minutes": round(minutes, 1), "loss": round(mean, 3)}
+    if rank == 0:
+        save(model, work / f"{stage.name}.safetensors")
+        facts = {"examples": len(stage.examples), "steps": step, "minutes": round(minutes, 1), "loss": round(mean, 3)}
+        write_json(work / f"{stage.name}-facts.json", facts | {"processes": processes})
+
+
+def _process(rank: int, processes: int, meeting: str, run: Callable[[], None]) -> None:
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=processes)
+    run()
+    distributed.destroy_process_group()
+
+
+def in_processes(processes: int, run: Callable[[], None]) -> None:
+    """Run a function in several forks of this process that share their gradients, or here if it is one."""
+    if processes == 1:
+        run()
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = (processes, f"{folder}/meeting", run)
+        multiprocessing.start_processes(_process, args=arguments, nprocs=processes, start_method="fork")
 
 
 def generate(model: PegasusForConditionalGeneration, rows: list[list[int]], **settings: object) -> list[list[int]]:

@@ -5,14 +5,15 @@ Steps, in order; each leaves its result in the work folder, so a second run cont
 download   pip downloads the wheels of demo_corpus.txt; nothing is installed, imported or run
 data       documents and their first lines out of the documentation strings, split by package
 tokenizer  SentencePiece unigram model of the training text
-pretrain   gap sentences of the training text
+copy       going on with a run of random pieces, from starting weights that make that easy
+pretrain   gap sentences of the training text, some random runs between them
 finetune   document -> first line
 choose     beam settings, on the validation packages
 export     the float16 folder
 evaluate   ROUGE on the test packages, by the exported folder; the card
 expected   token ids by transformers, for the tests
 
-Needs tools/requirements-demo.txt. A GPU is used where there is one; else it takes under two hours on one thread.
+Needs tools/requirements-demo.txt. A GPU is used where there is one; else it takes under two hours on two cores.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ import transformers
 from demo_model import (
     DEVICE,
     EOS,
+    KEPT_IN_PLACE,
     PAD,
     PIECES,
     SEED,
@@ -47,12 +49,17 @@ from demo_model import (
     Encoder,
     Example,
     Stage,
+    copy_examples,
     cut,
     gap_examples,
     generate,
+    in_processes,
     log,
     new_model,
     run_stage,
+    start_copying,
+    write,
+    write_json,
 )
 from demo_text import (
     HELD_OUT_BAR,
@@ -85,6 +92,7 @@ TRAIN_PER_PACKAGE, HELD_OUT_PER_PACKAGE = 1500, 120
 TRAIN_PER_SUMMARY, HELD_OUT_PER_SUMMARY = 3, 1
 SENTENCE_DROP = 0.2  # part of the fine-tuning documents that lose one sentence, anew in every pass
 LABEL_SMOOTHING = 0.1
+COPY_MINUTES = 4.0  # a learning rate that falls to zero by then
 GREEDY = {"num_beams": 1, "early_stopping": False}
 
 EXPECTED_TEXTS = (
@@ -97,22 +105,6 @@ EXPECTED_TEXTS = (
     " count as equal. Naïve comparison would say that they differ, because a missing value is unequal to itself.",
 )
 """Texts of the recorded cases, besides the sample text."""
-
-
-# -------------------------------------------------------------------------------------------- small helpers
-
-
-def write(path: Path, content: str | bytes) -> None:
-    """Write a file under a temporary name, then rename it, so that no half-written file is ever seen."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(content if isinstance(content, bytes) else content.encode())
-    os.replace(part, path)
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write a value as indented JSON."""
-    write(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 # ------------------------------------------------------------------------------------------------ text data
@@ -253,24 +245,36 @@ def checker(model: PegasusForConditionalGeneration, work: Path) -> Callable[[], 
     return check
 
 
-def train(work: Path, name: str, examples: list[Example], options: argparse.Namespace) -> None:
-    """Run one stage, "pretrain" on a new model or "finetune" on the pretrained one; write its weights and facts."""
+def train(work: Path, stage: Stage, model: PegasusForConditionalGeneration, processes: int) -> None:
+    """Run one stage; its weights and facts go to the work folder."""
+    log(
+        f"{stage.name}: {len(stage.examples)} examples, {sum(value.numel() for value in model.parameters())} parameters"
+    )
+    in_processes(processes, lambda: run_stage(stage, model, work, checker(model, work)))
+
+
+def trained(path: Path) -> PegasusForConditionalGeneration:
+    """Return the model with the weights that a stage left."""
     model = new_model()
-    log(f"{name}: {len(examples)} examples, {sum(value.numel() for value in model.parameters())} parameters")
-    share = options.pretrain_share
-    stage = Stage(name, examples, options.pretrain_steps, share * options.minutes, options.tokens, options.rate)
-    if name == "finetune":
-        load_model(model, str(work / "pretrain.safetensors"))
-        stage.steps, stage.minutes = options.finetune_steps, (1 - share) * options.minutes
-        stage.drop, stage.smoothing = SENTENCE_DROP, LABEL_SMOOTHING
-        stage.rate *= 0.7
-    write_json(work / f"{name}-facts.json", run_stage(stage, model, work, checker(model, work)))
+    load_model(model, str(path))
+    return model
+
+
+def copy(work: Path, options: argparse.Namespace) -> None:
+    """Learn to go on with a run of the source."""
+    model = new_model()
+    start_copying(model)
+    stage = Stage("copy", copy_examples(40_000), 2000, COPY_MINUTES, options.tokens, 0.6 * options.rate)
+    train(work, stage, model, options.processes)
 
 
 def pretrain(work: Path, options: argparse.Namespace) -> None:
-    """Pretrain on gap sentences."""
-    texts = (work / PROSE).read_text().splitlines()
-    train(work, "pretrain", gap_examples(texts, Encoder(work / "spiece.model")), options)
+    """Pretrain on gap sentences, with some copying between them so that it is not forgotten."""
+    examples = gap_examples((work / PROSE).read_text().splitlines(), Encoder(work / "spiece.model"))
+    examples += copy_examples(len(examples) // 10)
+    minutes = options.pretrain_share * (options.minutes - COPY_MINUTES)
+    stage = Stage("pretrain", examples, options.pretrain_steps, minutes, options.tokens, options.rate)
+    train(work, stage, trained(work / "copy.safetensors"), options.processes)
 
 
 def finetune(work: Path, options: argparse.Namespace) -> None:
@@ -280,7 +284,11 @@ def finetune(work: Path, options: argparse.Namespace) -> None:
     log(f"first sentence on the test packages: {baseline(pairs_of(work, 'test'))}")
     targets = [ids[:TARGET_TOKENS] for ids in encode([pair.summary for pair in pairs])]
     sources = [encode(sentences(pair.document)) for pair in pairs]
-    train(work, "finetune", [Example(*both) for both in zip(sources, targets, strict=True)], options)
+    examples = [Example(*both) for both in zip(sources, targets, strict=True)]
+    minutes = (1 - options.pretrain_share) * (options.minutes - COPY_MINUTES)
+    stage = Stage("finetune", examples, options.finetune_steps, minutes, options.tokens, 0.7 * options.rate)
+    stage.drop, stage.smoothing = SENTENCE_DROP, LABEL_SMOOTHING
+    train(work, stage, trained(work / "pretrain.safetensors"), options.processes)
 
 
 # ------------------------------------------------------------------------------------------------- export
@@ -288,9 +296,7 @@ def finetune(work: Path, options: argparse.Namespace) -> None:
 
 def rounded(work: Path) -> PegasusForConditionalGeneration:
     """Return the fine-tuned model with its weights rounded to float16 (computing in float32)."""
-    model = new_model()
-    load_model(model, str(work / "finetune.safetensors"))
-    return model.half().float().eval()
+    return trained(work / "finetune.safetensors").half().float().eval()
 
 
 def choose(work: Path) -> None:
@@ -415,8 +421,8 @@ def parts_table(work: Path) -> str:
 def card(work: Path) -> str:
     """Return the model card."""
     results, generation = facts(work, "results"), facts(work, "generation")["best"]["settings"]
-    stages = [facts(work, f"{name}-facts") for name in ("pretrain", "finetune")]
-    first, second = stages
+    copied, first, second = (facts(work, f"{name}-facts") for name in ("copy", "pretrain", "finetune"))
+    processes = second["processes"]
     sizes = {path.name: path.stat().st_size for path in sorted(DEMO.iterdir()) if path.is_file()}
     config = json.loads((DEMO / "config.json").read_text())
     parameters = sizes["model.safetensors"] / 2
@@ -429,8 +435,9 @@ def card(work: Path) -> str:
         scores=scores_table(results), samples=samples_text(results), parts=parts_table(work),
         words=f"{len((work / PROSE).read_text().split()) / 1e6:.1f}", seed=SEED,
         first_examples=first["examples"], first_steps=first["steps"], first_minutes=first["minutes"],
+        copy_steps=copied["steps"], copy_minutes=copied["minutes"], kept=KEPT_IN_PLACE,
         second_examples=second["examples"], second_steps=second["steps"], second_minutes=second["minutes"],
-        device="one GPU" if DEVICE == "cuda" else "one processor thread",
+        device="one GPU" if DEVICE == "cuda" else f"{processes} processor thread{'s' * (processes > 1)}",
         generation=", ".join(f"{name} {value}" for name, value in sorted(generation.items())),
         train_words=TRAIN_BAR.words, train_shared=f"{TRAIN_BAR.shared:.0%}",
         held_words=HELD_OUT_BAR.words, held_shared=f"{HELD_OUT_BAR.shared:.0%}",
@@ -448,6 +455,7 @@ def steps(work: Path, options: argparse.Namespace) -> dict[str, tuple[Path, Call
         "download": (work / "download.done", lambda: download(work)),
         "data": (work / "train.json", lambda: make_data(work)),
         "tokenizer": (work / "spiece.model", lambda: make_tokenizer(work)),
+        "copy": (work / "copy.safetensors", lambda: copy(work, options)),
         "pretrain": (work / "pretrain.safetensors", lambda: pretrain(work, options)),
         "finetune": (work / "finetune.safetensors", lambda: finetune(work, options)),
         "choose": (work / "generation.json", lambda: choose(work)),
@@ -462,7 +470,8 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("step", nargs="*", help="steps to do, again if they are done already; default: what is left")
     parser.add_argument("--work", type=Path, required=True, help="folder for downloads and intermediate results")
-    parser.add_argument("--threads", type=int, default=1, help="processor threads (default 1)")
+    cores = 1 if DEVICE == "cuda" else min(2, os.cpu_count() or 1)
+    parser.add_argument("--processes", type=int, default=cores, help=f"that train together (default here: {cores})")
     parser.add_argument("--minutes", type=float, default=94.0, help="training time at most (default 94)")
     parser.add_argument("--pretrain-share", type=float, default=0.4, help="of the minutes (default 0.4)")
     parser.add_argument("--pretrain-steps", type=int, default=6000, help="at most (default 6000)")
@@ -475,7 +484,7 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Do the asked steps, or those that are not done yet."""
     options = arguments()
-    torch.set_num_threads(options.threads)
+    torch.set_num_threads(1)
     options.work.mkdir(parents=True, exist_ok=True)
     todo = steps(options.work, options)
     for name in options.step or todo:
