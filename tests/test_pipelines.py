@@ -5,6 +5,8 @@ The numbers are compared with a live transformers in tests/parity/test_pipelines
 
 import json
 import logging
+import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,12 +17,14 @@ from use_folders import BLOCKS, make_folder, make_pair
 
 from minipegasus import (
     BigBirdPegasusForQuestionAnswering,
+    ConfigError,
     InputError,
     PegasusForConditionalGeneration,
     PegasusTokenizer,
     pipeline,
     summarize,
 )
+from minipegasus.models.pipelines.classification import _FUNCTIONS
 from minipegasus.models.pipelines.question_answering import QuestionAnsweringPipeline
 
 TEXTS = ["The man was here.", "A cache keeps the results of a function.", "It is the lock of the table."]
@@ -367,3 +371,33 @@ def test_a_long_text_never_changes_a_short_one(answering: QuestionAnsweringPipel
     before = answering(example)
     answering(question="Who?", context="He.")
     assert answering(example) == before
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"task_specific_params": "x"}, "task_specific_params: expected dict, found 'x'"),
+        ({"task_specific_params": {"summarization": 3}}, "summarization: expected dict, found 3"),
+        ({"task_specific_params": {"summarization": {"prefix": []}}}, "prefix: expected str"),
+        ({"prefix": 5}, "prefix: expected str, found 5"),
+    ],
+)
+def test_a_configuration_with_values_of_another_kind(values: dict[str, Any], message: str, tmp_path: Path) -> None:
+    make_folder(tmp_path, **values)
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        pipeline("summarization", model=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"min_length": "x"}, "min_length: expected an integer"), ({"return_dict_in_generate": True}, "expected False")],
+)
+def test_calls_that_make_no_texts(options: dict[str, Any], message: str, folder: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        pipeline("summarization", folder)("the man", **options)
+
+
+def test_scores_of_large_logits_are_quiet() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert _FUNCTIONS["sigmoid"](np.array([[-100.0, 100.0]], np.float32)).round(6).tolist() == [[0.0, 1.0]]

@@ -6,8 +6,6 @@ from collections.abc import Set as AbstractSet
 from inspect import signature
 from typing import Any
 
-import numpy as np
-
 from ... import ops
 from ...arrays import FloatArray
 from ...errors import InputError
@@ -133,13 +131,8 @@ def _text_and_pair(item: Any) -> tuple[str, str | None]:
     raise InputError(f'inputs: expected a text or {{"text": ..., "text_pair": ...}}, found {item!r:.80}')
 
 
-def _sigmoid(logits_bv: FloatArray) -> FloatArray:
-    result: FloatArray = 1.0 / (1.0 + np.exp(-logits_bv))
-    return result
-
-
 _FUNCTIONS: dict[str, Callable[[FloatArray], FloatArray]] = {
     "softmax": ops.softmax,
-    "sigmoid": _sigmoid,
+    "sigmoid": lambda logits_bv: ops.activate(logits_bv, "sigmoid"),
     "none": lambda logits_bv: logits_bv,
 }

@@ -5,13 +5,13 @@ Source: ``pipelines/text2text_generation.py`` of transformers 4.56.2.
 
 import logging
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from ...errors import InputError
+from ...errors import ConfigError, InputError, quote
 from ...generation.config import GenerationConfig
 from ...generation.generate import prepare_task
 from ...generation.resolve import resolve_config
@@ -24,6 +24,7 @@ from .base import Pipeline, keywords, meaningful
 __all__ = ["SummarizationPipeline", "Text2TextGenerationPipeline", "TranslationPipeline"]
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class Text2TextGenerationPipeline(Pipeline):
@@ -61,9 +62,9 @@ class Text2TextGenerationPipeline(Pipeline):
             GenerationConfig.max_length,
         ):
             config.max_new_tokens = None
-        special = getattr(model.config, "task_specific_params", None) or {}
-        special = dict(special.get(task) or {})
-        self.prefix: str = special.pop("prefix", getattr(model.config, "prefix", None)) or ""
+        special = dict(_of_kind(_of_kind(vars(model.config), "task_specific_params", dict, {}), task, dict, {}))
+        self.prefix: str = _of_kind(special, "prefix", str, _of_kind(vars(model.config), "prefix", str, ""))
+        special.pop("prefix", None)
         config.update(**special)
         if config.pad_token_id is None:
             config.pad_token_id = tokenizer.pad_token_id
@@ -116,6 +117,11 @@ class Text2TextGenerationPipeline(Pipeline):
         for text in batch:
             if not isinstance(text, str):
                 raise InputError(f"inputs: expected a text or a list of texts, found {text!r:.80}")
+        if generation.get("return_dict_in_generate"):
+            raise InputError("return_dict_in_generate: expected False (generate of the model returns more), found True")
+        for name in ("min_length", "max_length"):
+            if not isinstance(generation.get(name), int | np.integer | None):
+                raise InputError(f"{name}: expected an integer, found {quote(generation[name])}")
         if stop_sequence is not None:
             generation["eos_token_id"] = self._first_id(stop_sequence)
         encoded = self._encoded([self.prefix + text for text in batch], truncation)
@@ -195,6 +201,14 @@ class TranslationPipeline(Text2TextGenerationPipeline):
     def _check_lengths(self, length: int, min_length: int | None, max_length: int | None) -> None:
         if max_length is not None and length > 0.9 * max_length:
             logger.warning("the input has %d tokens, which is much for a max_length of %d", length, max_length)
+
+
+def _of_kind(values: Mapping[str, Any], name: str, kind: type[T], default: T) -> T:
+    """Return a value of the configuration, the default where there is none."""
+    value = values.get(name)
+    if value is not None and not isinstance(value, kind):
+        raise ConfigError(f"config.json: {name}: expected {kind.__name__}, found {quote(value)}")
+    return default if value is None else value
 
 
 def _generative(model: PreTrainedModel) -> Generative:
