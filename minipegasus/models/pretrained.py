@@ -346,6 +346,23 @@ class PreTrainedModel:
         """
         self._resize({"vocab_size": vocab_size}, seed)
 
+    def get_position_embeddings(self) -> FloatArray | tuple[FloatArray, ...]:
+        """Return the position table ``[positions, m]``; a model with two stacks has one for each.
+
+        Raises:
+            InputError: this family computes its positions and has no table.
+
+        >>> from minipegasus import PegasusModel
+        >>> encoder, decoder = PegasusModel.from_pretrained("golden/pegasus").get_position_embeddings()
+        >>> encoder.shape, decoder.shape
+        ((48, 20), (48, 20))
+        """
+        found = [values for name, values in self._weights.items() if name.endswith("embed_positions.weight")]
+        if not found:
+            about = f"{type(self).__name__}, which computes positions of any length"
+            raise InputError(f"position embeddings: expected a model with a position table, found {about}")
+        return self._wide(found[0]) if len(found) == 1 else tuple(map(self._wide, found))
+
     def resize_position_embeddings(self, max_position_embeddings: int, seed: int = 0) -> None:
         """Cut or extend the position tables; sinusoids are computed anew.
 
@@ -359,9 +376,7 @@ class PreTrainedModel:
         >>> model([[5] * 80], decoder_input_ids=[[0]]).encoder_last_hidden_state.shape
         (1, 80, 20)
         """
-        if not any(name.endswith("embed_positions.weight") for name in self._weights):
-            found = f"{type(self).__name__}, which computes positions of any length"
-            raise InputError(f"resize_position_embeddings: expected a model with a position table, found {found}")
+        self.get_position_embeddings()
         self._resize({"max_position_embeddings": max_position_embeddings}, seed)
 
     def _resize(self, changes: dict[str, int], seed: int) -> None:
