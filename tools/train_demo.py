@@ -92,7 +92,7 @@ TRAIN_PER_PACKAGE, HELD_OUT_PER_PACKAGE = 1500, 120
 TRAIN_PER_SUMMARY, HELD_OUT_PER_SUMMARY = 3, 1
 SENTENCE_DROP = 0.2  # part of the fine-tuning documents that lose one sentence, anew in every pass
 LABEL_SMOOTHING = 0.1
-COPY_MINUTES = 4.0  # a learning rate that falls to zero by then
+COPY_MINUTES = 6.0
 GREEDY = {"num_beams": 1, "early_stopping": False}
 
 EXPECTED_TEXTS = (
@@ -472,10 +472,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, required=True, help="folder for downloads and intermediate results")
     cores = 1 if DEVICE == "cuda" else min(2, os.cpu_count() or 1)
     parser.add_argument("--processes", type=int, default=cores, help=f"that train together (default here: {cores})")
-    parser.add_argument("--minutes", type=float, default=94.0, help="training time at most (default 94)")
-    parser.add_argument("--pretrain-share", type=float, default=0.4, help="of the minutes (default 0.4)")
+    parser.add_argument("--minutes", type=float, default=86.0, help="training time at most (default 86)")
+    parser.add_argument(
+        "--pretrain-share", type=float, default=0.33, help="of the minutes after the copying (default 0.33)"
+    )
     parser.add_argument("--pretrain-steps", type=int, default=6000, help="at most (default 6000)")
-    parser.add_argument("--finetune-steps", type=int, default=9000, help="at most (default 9000)")
+    parser.add_argument("--finetune-steps", type=int, default=20000, help="at most (default 20000)")
     parser.add_argument("--rate", type=float, default=5e-3, help="highest learning rate (default 5e-3)")
     parser.add_argument("--tokens", type=int, default=6000, help="ids in a batch (default 6000)")
     return parser.parse_args()
