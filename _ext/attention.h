@@ -178,7 +178,7 @@ VEC void span_scores_of_few(const mp_attention_args *a, const query *queries, in
         }
         for (int64_t i = 0; i < n; i++) {
             float tile[4];
-            dot_tile(1, &queries[i].q, k, a->width, WEIGHT_F32, NULL, 0, tile, 4);
+            dot_tile(1, &queries[i].q, k, 0, a->width, a->width, WEIGHT_F32, NULL, 0, NULL, tile, 4);
             memcpy(scores + i * stride + s->position + j - s->start, tile, (size_t)count * sizeof(float));
         }
     }

@@ -16,27 +16,36 @@
 #define DIRECT_ROWS 8             /* rows of x that stay in the first-level cache while a unit's weights pass */
 #define DIRECT_WEIGHTS 65536      /* weights of a unit, which stay in the second-level cache for further rows */
 #define PREFETCH_STEPS 16
+#define DIRECT_PART 512           /* of k at a time, where several rows of x are too long for the first-level cache */
+#define DIRECT_LONG 2048          /* such a length; a unit then has at most 32 columns */
 #define PACKED_X_BYTES ((int64_t)8 << 20)
 
-/* Dot products of `rows` rows of x with four rows of w: out[r * stride + c]. Meanwhile the first `fetched` rows of
- * `fetch`, as long as those of w, are brought into the cache. */
-VEC void dot_tile(int rows, const float *const *x, const void *const *w, int64_t inner, int kind,
-                  const char *const *fetch, int fetched, float *out, int64_t stride) {
+/* Dot products of `rows` rows of x with four rows of w over k from `from` to `to`: out[r * stride + c] where that is the
+ * end, else the sums so far stay in `kept`, where the next part finds them. Meanwhile the first `fetched` of the streams
+ * `fetch`, as long as this part of a row, are brought into the cache. */
+VEC void dot_tile(int rows, const float *const *x, const void *const *w, int64_t from, int64_t to, int64_t inner,
+                  int kind, const char *const *fetch, int fetched, vf *kept, float *out, int64_t stride) {
     vf sums[16];
-    int64_t k = 0;
+    int64_t k = from, whole = to < inner ? to : inner / 16 * 16;
 #pragma GCC unroll 16
-    for (int i = 0; i < rows * 4; i++) sums[i] = vzero();
-    for (; k + 16 <= inner; k += 16) {
+    for (int i = 0; i < rows * 4; i++) sums[i] = from ? kept[i] : vzero();
+    for (; k < whole; k += 16) {
         vf w0 = load_weights(w[0], k, 16, kind), w1 = load_weights(w[1], k, 16, kind);
         vf w2 = load_weights(w[2], k, 16, kind), w3 = load_weights(w[3], k, 16, kind);
         if (kind == WEIGHT_F32 || k % 32 == 0)
-            for (int c = 0; c < fetched; c++) __builtin_prefetch(fetch[c] + k * (kind == WEIGHT_F32 ? 4 : 2));
+            for (int c = 0; c < fetched; c++)
+                __builtin_prefetch(fetch[c] + (k - from) * (kind == WEIGHT_F32 ? 4 : 2));
 #pragma GCC unroll 4
         for (int r = 0; r < rows; r++) {
             vf a = vload(x[r] + k);
             sums[4 * r] = vfma(a, w0, sums[4 * r]), sums[4 * r + 1] = vfma(a, w1, sums[4 * r + 1]);
             sums[4 * r + 2] = vfma(a, w2, sums[4 * r + 2]), sums[4 * r + 3] = vfma(a, w3, sums[4 * r + 3]);
         }
+    }
+    if (to < inner) {
+#pragma GCC unroll 16
+        for (int i = 0; i < rows * 4; i++) kept[i] = sums[i];
+        return;
     }
     if (k < inner)
 #pragma GCC unroll 4
@@ -68,42 +77,53 @@ typedef struct {
 
 VEC int64_t rows_per_pass(int64_t rows) { return DOT_ROWS == 1 || rows <= 2 ? 1 : 4; }
 
-/* One tile. The `passes` over the same four outputs share the fetching of the next four. (A lone row of float32 weights
- * is a stream that the hardware follows well; more fetching only slows it.) */
-VEC void direct_tile(int rows, const float *const *x, const void *const *w, int64_t inner, int kind, int64_t pass,
-                     int64_t passes, float *out, int64_t stride) {
+/* One tile. The `passes` over the same four outputs share the fetching. (A lone row of float32 weights is a stream that
+ * the hardware follows well; more fetching only slows it.) */
+VEC void direct_tile(int rows, const float *const *x, const void *const *w, int64_t from, int64_t to, int64_t inner,
+                     int kind, int64_t ahead, int64_t pass, int64_t passes, vf *kept, float *out, int64_t stride) {
     const char *next[4];
-    int64_t row_bytes = inner * (kind == WEIGHT_F32 ? 4 : 2);
     int64_t share = passes >= 4 ? 1 : passes >= 2 ? 2 : rows == 1 && kind == WEIGHT_F32 ? 1 : 4;
-    for (int64_t c = 0; c < 4; c++) next[c] = (const char *)w[(pass * share + c) % 4] + 4 * row_bytes;
-    if (pass * share >= 4) dot_tile(rows, x, w, inner, kind, next, 0, out, stride);
-    else if (share == 4) dot_tile(rows, x, w, inner, kind, next, 4, out, stride);
-    else if (share == 2) dot_tile(rows, x, w, inner, kind, next, 2, out, stride);
-    else dot_tile(rows, x, w, inner, kind, next, 1, out, stride);
+    for (int64_t c = 0; c < 4; c++)
+        next[c] = (const char *)w[(pass * share + c) % 4] + from * (kind == WEIGHT_F32 ? 4 : 2) + ahead;
+    if (pass * share >= 4) dot_tile(rows, x, w, from, to, inner, kind, next, 0, kept, out, stride);
+    else if (share == 4) dot_tile(rows, x, w, from, to, inner, kind, next, 4, kept, out, stride);
+    else if (share == 2) dot_tile(rows, x, w, from, to, inner, kind, next, 2, kept, out, stride);
+    else dot_tile(rows, x, w, from, to, inner, kind, next, 1, kept, out, stride);
 }
 
 VEC void direct_rows(const direct_args *p, int64_t first_row, int64_t rows, int64_t first, int64_t last, int kind) {
     const mp_linear_args *a = p->a;
-    int64_t row_bytes = a->inner * (kind == WEIGHT_F32 ? 4 : 2), step = rows_per_pass(rows);
+    int64_t bytes = kind == WEIGHT_F32 ? 4 : 2, row_bytes = a->inner * bytes, step = rows_per_pass(rows);
     int64_t passes = (rows + step - 1) / step;
-    for (int64_t j = first; j < last; j += 4) {
-        const void *w[4];
-        int64_t columns = last - j < 4 ? last - j : 4;
-        for (int64_t c = 0; c < 4; c++) /* past the end: the last one again, not stored; rows likewise */
-            w[c] = (const char *)a->weight + (j + (c < columns ? c : columns - 1)) * row_bytes;
-        for (int64_t pass = 0; pass < passes; pass++) {
-            int64_t done = pass * step, now = rows - done < step ? rows - done : step;
-            const float *x[4];
-            float edge[16], *to = a->out + (first_row + done) * a->outer + j, *out = to;
-            int64_t stride = a->outer;
-            if (columns < 4 || now == 2 || now == 3) out = edge, stride = 4;
-            for (int64_t i = 0; i < 4; i++) x[i] = p->x + (first_row + done + (i < now ? i : now - 1)) * p->stride;
-            if (now == 1) direct_tile(1, x, w, a->inner, kind, pass, passes, out, stride);
-            else direct_tile(4, x, w, a->inner, kind, pass, passes, out, stride);
-            if (out == edge)
-                for (int64_t i = 0; i < now; i++) memcpy(to + i * a->outer, edge + 4 * i, (size_t)columns * 4);
+    int64_t part = passes > 1 && a->inner >= DIRECT_LONG ? DIRECT_PART : a->inner;
+    vf kept[DIRECT_ROWS * 32]; /* sums of a unit between two parts */
+    int64_t from = 0, to;
+    do {
+        to = from + part < a->inner ? from + part : a->inner;
+        for (int64_t j = first; j < last; j += 4) {
+            const void *w[4];
+            int64_t columns = last - j < 4 ? last - j : 4;
+            for (int64_t c = 0; c < 4; c++) /* past the end: the last one again, not stored; rows likewise */
+                w[c] = (const char *)a->weight + (j + (c < columns ? c : columns - 1)) * row_bytes;
+            /* What comes next: four rows on, or the next part of the unit's first, or the start of the next unit. */
+            int64_t ahead = j + 4 < last ? 4 * row_bytes
+                : to < a->inner ? (first - j) * row_bytes + part * bytes : 4 * row_bytes - from * bytes;
+            for (int64_t pass = 0; pass < passes; pass++) {
+                int64_t done = pass * step, now = rows - done < step ? rows - done : step;
+                vf *sums = part < a->inner ? kept + ((j - first) / 4 * passes + pass) * 4 * step : kept;
+                const float *x[4];
+                float edge[16], *target = a->out + (first_row + done) * a->outer + j, *out = target;
+                int64_t stride = a->outer;
+                if (columns < 4 || now == 2 || now == 3) out = edge, stride = 4;
+                for (int64_t i = 0; i < 4; i++) x[i] = p->x + (first_row + done + (i < now ? i : now - 1)) * p->stride;
+                if (now == 1) direct_tile(1, x, w, from, to, a->inner, kind, ahead, pass, passes, sums, out, stride);
+                else direct_tile(4, x, w, from, to, a->inner, kind, ahead, pass, passes, sums, out, stride);
+                if (out == edge && to == a->inner)
+                    for (int64_t i = 0; i < now; i++) memcpy(target + i * a->outer, edge + 4 * i, (size_t)columns * 4);
+            }
         }
-    }
+        from = to;
+    } while (from < a->inner);
 }
 
 VEC void direct_columns(const direct_args *p, int64_t first, int64_t last, int kind) {

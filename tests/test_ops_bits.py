@@ -119,12 +119,21 @@ def test_positions() -> None:
 
 
 @pytest.mark.parametrize("rows", [2, 3, 5, 8, 9, 30, 81, 200])
-@pytest.mark.parametrize("inner", [16, 100])
+@pytest.mark.parametrize("inner", [16, 100, 2048, 2053, 5000])
 def test_a_row_of_linear_alone(rows: int, inner: int) -> None:
     x, weight, bias = floats(0, rows, inner), floats(1, 70, inner), floats(2, 70)
-    together = ops.linear(x, weight, bias, "gelu")
-    for i in (0, 1, rows // 2, rows - 1):
-        assert same_bits(together[i : i + 1], ops.linear(x[i : i + 1], weight, bias, "gelu"))
+    for table in (weight, weight.astype(np.float16)):
+        together = ops.linear(x, table, bias, "gelu")
+        for i in {0, 1, rows // 2, rows - 2, rows - 1}:
+            assert same_bits(together[i : i + 1], ops.linear(x[i : i + 1], table, bias, "gelu"))
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5, 6, 7, 8, 13])
+def test_long_rows_of_linear(rows: int) -> None:
+    """Their parts are summed in several visits."""
+    x, weight = floats(0, rows, 4100), floats(1, 37, 4100)
+    everywhere(lambda: ops.linear(x, weight))
+    assert np.abs(ops.linear(x, weight) - x.astype(np.float64) @ weight.T.astype(np.float64)).max() < 1e-3
 
 
 def test_an_output_of_linear_alone() -> None:
