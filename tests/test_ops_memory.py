@@ -1,6 +1,7 @@
 """Memory that is used again: never while anything can still see it, and only inside the context."""
 
 import threading
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -45,6 +46,18 @@ def test_what_leaves_the_context_stays_whole() -> None:
     with ops.reused():
         ops.empty(SHAPE)[...] = 4.0
     assert (result == 3.0).all()
+
+
+def test_nothing_but_results_is_kept_afterwards() -> None:
+    tracemalloc.start()
+    try:
+        with ops.reused():
+            results = [ops.empty(SHAPE) for _ in range(6)]
+            del results[2:]
+        del results[1:]
+        assert tracemalloc.get_traced_memory()[0] < 1.5 * results[0].nbytes
+    finally:
+        tracemalloc.stop()
 
 
 def test_the_inner_of_two_contexts_changes_nothing() -> None:

@@ -23,10 +23,14 @@ _LARGE = 4 << 20
 _FLOAT32 = np.dtype(np.float32)
 
 
-class _Free(threading.local):
-    """Blocks by their size in bytes that nobody uses at present; None outside :func:`reused`."""
+class _Blocks(dict[int, list[memoryview]]):
+    """Blocks that nobody uses at present, by their size in bytes."""
 
-    blocks: dict[int, list[memoryview]] | None = None
+
+class _Free(threading.local):
+    """This thread's blocks; None outside :func:`reused`."""
+
+    blocks: _Blocks | None = None
 
 
 _free = _Free()
@@ -46,7 +50,7 @@ def reused() -> Iterator[None]:
     if _free.blocks is not None:
         yield
         return
-    _free.blocks = {}
+    _free.blocks = _Blocks()
     try:
         yield
     finally:
@@ -54,17 +58,25 @@ def reused() -> Iterator[None]:
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype[Any] = _FLOAT32) -> FloatArray:
-    """Return an array ``(*shape)`` of any content, whose memory is its own until the last view of it is gone.
+    """Return an array ``[*shape]`` of any content, whose memory is its own until the last view of it is gone.
 
-    >>> empty((2, 3)).shape, empty((2, 3)).dtype.name
-    ((2, 3), 'float32')
+    >>> empty((2, 3)).shape
+    (2, 3)
     """
     size = dtype.itemsize * math.prod(shape)
-    if _free.blocks is None or size < _LARGE:
+    blocks = _free.blocks
+    if blocks is None or size < _LARGE:
         return np.empty(shape, dtype)
-    unused = _free.blocks.setdefault(size, [])
+    unused = blocks.setdefault(size, [])
     block = unused.pop() if unused else np.empty(size, np.uint8).data
     # NumPy makes every view refer to this array, and no further, because a memoryview is no array: it outlives them.
     flat: FloatArray = np.frombuffer(block, dtype)
-    weakref.finalize(flat, unused.append, block).atexit = False
+    weakref.finalize(flat, _give_back, weakref.ref(blocks), size, block).atexit = False
     return flat.reshape(shape)
+
+
+def _give_back(blocks: weakref.ref[_Blocks], size: int, block: memoryview) -> None:
+    """Put a block among the unused ones, if the context still is; results that outlive it keep no others alive."""
+    now = blocks()
+    if now is not None:
+        now[size].append(block)
