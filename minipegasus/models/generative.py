@@ -1,17 +1,30 @@
 """Generation as methods of the classes that have a vocabulary head."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
 from ..arrays import FloatArray
+from ..errors import InputError
 from ..generation.generate import generate, stream
 from ..generation.protocols import Decoding, Start
 from ..generation.transitions import compute_transition_scores
 from ..nn.heads import vocabulary_logits
 from .pretrained import PreTrainedModel
 
-__all__ = ["Generative"]
+__all__ = ["Generative", "refuse_dictionary"]
+
+
+def refuse_dictionary(generation: Mapping[str, Any]) -> None:
+    """Refuse the setting under which ``generate`` returns more than ids, where only texts come out.
+
+    Raises:
+        InputError: ``return_dict_in_generate`` is set.
+
+    >>> refuse_dictionary({"num_beams": 2})
+    """
+    if generation.get("return_dict_in_generate"):
+        raise InputError("return_dict_in_generate: expected False (generate of the model returns more), found True")
 
 
 class Generative(PreTrainedModel):

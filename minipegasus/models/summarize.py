@@ -16,7 +16,7 @@ from ..generation.config import GenerationConfig
 from ..generation.streaming import TextStreamer
 from ..tokenization import AutoTokenizer
 from .auto import AutoModelForSeq2SeqLM
-from .generative import Generative
+from .generative import Generative, refuse_dictionary
 from .limits import chunks, input_limit, output_limit
 from .pipelines.base import batches
 from .pretrained import PreTrainedModel
@@ -189,8 +189,7 @@ class Summarizer:
         several = generation.get("num_return_sequences")
         if several not in (None, 1):
             raise InputError(f"num_return_sequences: expected 1 (a pipeline returns more), found {several}")
-        if generation.get("return_dict_in_generate"):
-            raise InputError("return_dict_in_generate: expected False (generate of the model returns more), found True")
+        refuse_dictionary(generation)
         # Stop strings, the call's or the model's own, are found with the tokenizer.
         usual = {"return_dict_in_generate": False, "num_return_sequences": 1, "tokenizer": self.tokenizer}
         settings = usual | generation

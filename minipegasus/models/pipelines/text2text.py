@@ -16,7 +16,7 @@ from ...generation.config import GenerationConfig
 from ...generation.generate import prepare_task
 from ...generation.resolve import resolve_config
 from ...tokenization.base import NO_LIMIT
-from ..generative import Generative
+from ..generative import Generative, refuse_dictionary
 from ..limits import input_limit
 from ..pretrained import PreTrainedModel
 from .base import Pipeline, keywords, meaningful
@@ -117,8 +117,7 @@ class Text2TextGenerationPipeline(Pipeline):
         for text in batch:
             if not isinstance(text, str):
                 raise InputError(f"inputs: expected a text or a list of texts, found {text!r:.80}")
-        if generation.get("return_dict_in_generate"):
-            raise InputError("return_dict_in_generate: expected False (generate of the model returns more), found True")
+        refuse_dictionary(generation)
         for name in ("min_length", "max_length"):
             if not isinstance(generation.get(name), int | np.integer | None):
                 raise InputError(f"{name}: expected an integer, found {quote(generation[name])}")
