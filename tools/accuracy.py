@@ -20,6 +20,7 @@ from unittest import mock
 import numpy as np
 import torch
 import transformers
+from golden_common import flatten
 
 import minipegasus
 
@@ -76,17 +77,10 @@ def randomise(model: transformers.PreTrainedModel, width: int) -> None:
                 value.copy_(1 + 0.1 * noise if norm else noise * (0.1 if value.ndim == 1 else width**-0.5))
 
 
-def flat(value: Any, name: str = "") -> Tensors:
-    """Return every floating-point array in an output under its dotted name, as float64."""
-    if isinstance(value, torch.Tensor | np.ndarray):
-        array = value.detach().numpy() if isinstance(value, torch.Tensor) else value
-        return {name: array.astype(np.float64)} if array.dtype.kind == "f" else {}
-    items: Any = ()
-    if hasattr(value, "items"):
-        items = value.items()
-    elif isinstance(value, tuple | list):
-        items = enumerate(value)
-    return {full: array for key, part in items for full, array in flat(part, f"{name}.{key}".strip(".")).items()}
+def flat(output: Any) -> Tensors:
+    """Return every floating-point array of an output under its dotted name, as float64."""
+    found = flatten(dict(output.items()))
+    return {name: array.astype(np.float64) for name, array in found if array.dtype.kind == "f"}
 
 
 def reference(model: transformers.PreTrainedModel, inputs: Tensors, flags: dict[str, bool], dtype: Any) -> Tensors:

@@ -17,6 +17,7 @@ from pathlib import Path
 import sentencepiece
 import torch
 from demo_text import sentences
+from golden_format import replace
 from safetensors.torch import save_model
 from torch import distributed, multiprocessing
 from transformers import PegasusConfig, PegasusForConditionalGeneration
@@ -42,11 +43,8 @@ def log(message: str) -> None:
 
 
 def write(path: Path, content: str | bytes) -> None:
-    """Write a file under a temporary name, then rename it, so that no half-written file is ever seen."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(content if isinstance(content, bytes) else content.encode())
-    os.replace(part, path)
+    """Write a file, bytes or text, so that no half-written one is ever seen."""
+    replace(path, content if isinstance(content, bytes) else content.encode())
 
 
 def write_json(path: Path, value: object) -> None:

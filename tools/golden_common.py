@@ -97,8 +97,8 @@ def train_tokenizer(pieces: int = 120, **options: Any) -> bytes:
 
 def flatten(value: Any, name: str = "") -> Iterator[tuple[str, np.ndarray]]:
     """Yield dotted names and arrays of an output object, leaving caches out."""
-    if isinstance(value, torch.Tensor):
-        yield name, value.detach().numpy()
+    if isinstance(value, torch.Tensor | np.ndarray):
+        yield name, value.detach().numpy() if isinstance(value, torch.Tensor) else value
     elif isinstance(value, Mapping):
         for key, item in value.items():
             if key != "past_key_values":
