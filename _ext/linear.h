@@ -158,6 +158,7 @@ static int direct_linear(const mp_linear_args *a) {
             memcpy(copy + r * padded, a->x + r * a->inner, (size_t)a->inner * sizeof(float));
         p.x = copy, p.stride = padded;
     }
+    mp_stream(job, a->weight, a->outer * a->inner * (a->kind == WEIGHT_F32 ? 4 : 2));
     mp_run(job, direct_unit, &p, (a->outer + p.columns - 1) / p.columns);
     mp_end(job);
     return 0;

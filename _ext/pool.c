@@ -1,8 +1,10 @@
 /* A small pool: workers spin for a few tens of microseconds after a job, then sleep.
  *
- * The caller works too and hands out units by one atomic counter, so it never waits for a worker to wake: a worker
- * that comes late finds nothing left. That makes starting a job cost a store and, where workers sleep, one wake-up
- * call. After a fork the child has no workers; it starts its own when it first needs them. */
+ * Every thread has a share of neighbouring units, so that it reads memory in order, and takes what is left of the
+ * others' afterwards. The caller works too, so it never waits for a worker to wake: a worker that comes late finds
+ * nothing left. That makes starting a job cost a store and, where workers sleep, one wake-up call. While they spin,
+ * workers fetch what the next job will probably read. After a fork the child has no workers; it starts its own when it
+ * first needs them. */
 #define _GNU_SOURCE
 #include "pool.h"
 
@@ -19,11 +21,19 @@
 
 #define SPIN_NANOSECONDS 60000
 #define KEEP_BYTES ((size_t)64 << 20) /* a larger arena goes back to the system after its job */
+#define AHEAD_BYTES ((int64_t)512 << 10) /* what a worker fetches ahead: half of a second-level cache */
+#define STREAMS 1024
 
 typedef struct {
     char *start;
     size_t bytes;
 } arena;
+
+typedef struct {
+    _Atomic int64_t next;
+    int64_t end;
+    char apart[48]; /* a line of its own */
+} share;
 
 struct mp_job {
     int threads;
@@ -34,7 +44,7 @@ struct mp_job {
     mp_task task;
     void *args;
     int64_t units;
-    _Atomic int64_t next;
+    share shares[MP_MAX_THREADS];
 };
 
 static struct {
@@ -50,6 +60,16 @@ static struct {
     mp_job job;
 } pool = {.busy = PTHREAD_MUTEX_INITIALIZER, .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER,
           .wanted = 1};
+
+/* What follows each stream (mp_stream), as seen the last time; written by the owner of the pool. A model reads its
+ * weights in the same order at every step, and a guess that is wrong costs nothing but the fetching. */
+typedef struct {
+    const void *stream, *follower;
+    int64_t bytes; /* of the follower */
+} succession;
+static succession successions[STREAMS];
+static const void *last_stream;
+static _Atomic(const succession *) guess; /* what will follow, once its stream is done */
 
 static inline void relax(void) {
 #if defined(__x86_64__) || defined(__i386__)
@@ -95,10 +115,13 @@ static inline void fp_restore(int before) { (void)before; }
 
 static void work(mp_job *job, int thread) {
     char *scratch = job->scratch.start + (size_t)thread * job->scratch_bytes;
-    int64_t unit;
     __auto_type before = fp_standard();
-    while ((unit = atomic_fetch_add_explicit(&job->next, 1, memory_order_relaxed)) < job->units)
-        job->task(job->args, unit, scratch);
+    for (int i = 0; i < job->threads; i++) {
+        share *s = &job->shares[(thread + i) % job->threads];
+        int64_t unit;
+        while ((unit = atomic_fetch_add_explicit(&s->next, 1, memory_order_relaxed)) < s->end)
+            job->task(job->args, unit, scratch);
+    }
     fp_restore(before);
 }
 
@@ -108,13 +131,32 @@ void mp_run_here(mp_task task, void *args) {
     fp_restore(before);
 }
 
+/* What a worker fetches while it waits: the beginning of its share of the stream that is to come. */
+typedef struct {
+    const void *of; /* the stream before: each guess is followed once */
+    const char *at, *end;
+} fetching;
+
+static int fetch_ahead(fetching *f, int thread) {
+    const succession *next = atomic_load_explicit(&guess, memory_order_relaxed);
+    if (next && next->stream != f->of) {
+        f->of = next->stream;
+        f->at = (const char *)next->follower + next->bytes / pool.job.threads * thread;
+        f->end = f->at + (next->bytes / pool.job.threads < AHEAD_BYTES ? next->bytes / pool.job.threads : AHEAD_BYTES);
+    }
+    if (f->at >= f->end) return 0;
+    for (int line = 0; line < 512; line += 64) __builtin_prefetch(f->at + line, 0, 2);
+    f->at += 512;
+    return 1;
+}
+
 /* Wait until the epoch leaves `seen`: spinning first, so that the next kernel of a model finds us awake. */
-static unsigned wait_for_job(unsigned seen) {
+static unsigned wait_for_job(unsigned seen, int thread, fetching *f) {
     int64_t deadline = 0;
     for (int turn = 1;; turn++) {
         unsigned epoch = atomic_load(&pool.epoch);
         if (epoch != seen) return epoch;
-        relax();
+        if (!fetch_ahead(f, thread)) relax();
         if (turn % 64) continue;
         int64_t time = now();
         if (!deadline) deadline = time + SPIN_NANOSECONDS;
@@ -131,8 +173,9 @@ static unsigned wait_for_job(unsigned seen) {
 static void *worker(void *argument) {
     int thread = (int)(intptr_t)argument;
     unsigned seen = 0;
+    fetching ahead = {0};
     for (;;) {
-        seen = wait_for_job(seen);
+        seen = wait_for_job(seen, thread, &ahead);
         atomic_fetch_add(&pool.inside, 1);
         if (atomic_load(&pool.open) && thread < pool.job.threads) work(&pool.job, thread);
         atomic_fetch_sub(&pool.inside, 1);
@@ -210,7 +253,10 @@ int mp_threads(const mp_job *job) { return job->threads; }
 
 void mp_run(mp_job *job, mp_task task, void *args, int64_t units) {
     job->task = task, job->args = args, job->units = units;
-    atomic_store(&job->next, 0);
+    for (int64_t i = 0; i < job->threads; i++) {
+        job->shares[i].end = units * (i + 1) / job->threads;
+        atomic_store_explicit(&job->shares[i].next, units * i / job->threads, memory_order_relaxed);
+    }
     if (!job->owns_pool || units < 2) {
         work(job, 0);
         return;
@@ -228,6 +274,18 @@ void mp_run(mp_job *job, mp_task task, void *args, int64_t units) {
     for (int turn = 1; atomic_load(&pool.inside); turn++)
         if (turn % 4096) relax();
         else sched_yield(); /* it has lost its core */
+}
+
+static succession *succession_of(const void *stream) {
+    return &successions[((uintptr_t)stream >> 6) * UINT64_C(0x9E3779B97F4A7C15) >> 54];
+}
+
+void mp_stream(const mp_job *job, const void *start, int64_t bytes) {
+    if (!job->owns_pool) return;
+    *succession_of(last_stream) = (succession){last_stream, start, bytes};
+    last_stream = start;
+    const succession *next = succession_of(start);
+    atomic_store_explicit(&guess, next->stream == start ? next : NULL, memory_order_relaxed);
 }
 
 void mp_end(mp_job *job) {

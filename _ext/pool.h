@@ -19,6 +19,9 @@ int mp_threads(const mp_job *job);
 /* Run units 0 .. units-1, in any order, and return when all are done. */
 void mp_run(mp_job *job, mp_task task, void *args, int64_t units);
 void mp_end(mp_job *job);
+/* Before mp_run: its units will read `bytes` from `start` on, once and in their order. Then those workers that wait
+ * for the next job fetch the beginning of what followed this stream the last time. */
+void mp_stream(const mp_job *job, const void *start, int64_t bytes);
 /* One unit without a job, in this thread. */
 void mp_run_here(mp_task task, void *args);
 
