@@ -142,6 +142,8 @@ static void lay_keys(const packed_scores *p, const mp_attention_args *a, const f
         }
         for (int64_t k = 0; k < p->steps; k++) {
             vf r[16];
+            if (!source)
+                for (int c = 0; c < 16; c++) __builtin_prefetch(from[c] + 16 * k + 1 * PACK_COLUMNS * a->k_strides[2]);
             for (int c = 0; c < 16; c++) r[c] = vload_up_to(from[c] + 16 * k, a->width - 16 * k);
             lay_side_by_side(r, p->w + k * PACK_COLUMNS + 16 * v, p->w_lane);
         }
@@ -176,9 +178,12 @@ VEC void span_scores_of_few(const mp_attention_args *a, const query *queries, in
             int64_t key = j + (c < count ? c : count - 1);
             k[c] = keys + key * a->k_strides[2] + (source ? source[key] * a->k_strides[0] : 0);
         }
+        const char *next[4];
+        for (int64_t c = 0; c < 4; c++) next[c] = (const char *)k[c] + 16 * a->k_strides[2] * 4;
         for (int64_t i = 0; i < n; i++) {
             float tile[4];
-            dot_tile(1, &queries[i].q, k, 0, a->width, a->width, WEIGHT_F32, NULL, 0, NULL, tile, 4);
+            if (i || source) dot_tile(1, &queries[i].q, k, 0, a->width, a->width, WEIGHT_F32, NULL, 0, NULL, tile, 4);
+            else dot_tile(1, &queries[i].q, k, 0, a->width, a->width, WEIGHT_F32, next, 4, NULL, tile, 4);
             memcpy(scores + i * stride + s->position + j - s->start, tile, (size_t)count * sizeof(float));
         }
     }
@@ -239,6 +244,8 @@ VEC void value_tile(int rows, int vecs, const float *const *weights, const float
     for (int64_t j = 0; j < keys; j++) {
         const float *from = values + j * stride + (source ? source[j] * source_stride : 0);
         vf b[VALUE_VECS];
+#pragma GCC unroll 4
+        for (int v = 0; v < vecs; v++) __builtin_prefetch(from + 16 * stride + 16 * v);
 #pragma GCC unroll 4
         for (int v = 0; v < vecs; v++) b[v] = lanes < 16 ? vload_n(from, lanes) : vload(from + 16 * v);
 #pragma GCC unroll 8

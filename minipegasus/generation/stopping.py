@@ -113,7 +113,8 @@ class EosTokenCriteria(StoppingCriteria):
         self.eos_token_id = token_ids(eos_token_id)
 
     def __call__(self, ids_rt: IntArray, scores: Any) -> BoolArray:
-        return np.isin(ids_rt[:, -1], self.eos_token_id)
+        ended: BoolArray = (ids_rt[:, -1:] == self.eos_token_id).any(1)
+        return ended
 
 
 class StopStringCriteria(StoppingCriteria):

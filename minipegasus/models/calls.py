@@ -13,6 +13,7 @@ from ..nn.cache import Cache
 from ..nn.coders import Coded, decode, encode
 from ..nn.masks import head_rows
 from ..nn.params import Params
+from ..nn.patterns import full
 from ..nn.stackspec import StackSpec
 from . import inputs
 
@@ -173,4 +174,4 @@ def _memory(
     masking = inputs.masking(mask, "encoder attention_mask", rows, queries, length, states_bsm.dtype)
     if masking.bias_bhts is not None:
         masking = replace(masking, bias_bhts=np.repeat(masking.bias_bhts, batch // rows, axis=0))
-    return Memory(states_bsm, masking)
+    return Memory(states_bsm, masking.with_pattern(full(queries, length)))

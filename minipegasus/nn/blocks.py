@@ -8,7 +8,6 @@ import numpy as np
 
 from .. import ops
 from ..arrays import FloatArray, IntArray
-from . import patterns
 from .attention import Masking, attend, project_keys, relative_bias, split_heads
 from .cache import LayerCache
 from .layers import feed_forward, layer_norm, linear
@@ -27,7 +26,7 @@ class Memory:
 
     Attributes:
         states_bsm: the encoder's last state; None where a cache already holds its keys and values.
-        masking: which of its positions are hidden. The pattern is filled in per call.
+        masking: every query sees every position that is not hidden.
     """
 
     states_bsm: FloatArray | None
@@ -136,5 +135,4 @@ def _cross_attention(
         if cache is not None:
             # Every step reads them whole: heads apart, so that each is one stream.
             cache.cross = k, v = np.ascontiguousarray(k), np.ascontiguousarray(v)
-    masking = memory.masking.with_pattern(patterns.full(q.shape[2], k.shape[2]))
-    return attend(p, q, k, v, masking, head_scale_h=head_scale_h, need_probs=need_probs)
+    return attend(p, q, k, v, memory.masking, head_scale_h=head_scale_h, need_probs=need_probs)

@@ -90,7 +90,9 @@ def _positions(
 
 def mask_layers(spec: StackSpec, queries: int, keys: int, common: Masking | None = None) -> list[Masking]:
     """Return each layer's masking: the stack's pattern for these lengths, and what ``common`` hides."""
-    return [(common or Masking()).with_pattern(p) for p in _layer_patterns(spec, queries, keys)]
+    layer_patterns = _layer_patterns(spec, queries, keys)
+    by_pattern = {p: (common or Masking()).with_pattern(p) for p in set(layer_patterns)}
+    return [by_pattern[p] for p in layer_patterns]
 
 
 def _layer_patterns(spec: StackSpec, queries: int, keys: int) -> list[patterns.Pattern]:
