@@ -14,7 +14,7 @@
 
 #define PACK_COLUMNS (PACK_VECS * 16)
 #define DIRECT_ROWS 8             /* rows of x that stay in the first-level cache while a unit's weights pass */
-#define DIRECT_WEIGHTS 65536      /* weights of a unit, which stay in the second-level cache for further rows */
+#define DIRECT_WEIGHTS 32768      /* weights of a unit; twice as many for several groups of rows, which all pass them */
 #define PREFETCH_STEPS 16
 #define DIRECT_PART 512           /* of k at a time, where several rows of x are too long for the first-level cache */
 #define DIRECT_LONG 2048          /* such a length; a unit then has at most 32 columns */
@@ -149,7 +149,7 @@ static int direct_linear(const mp_linear_args *a) {
     /* Rows of x stand a line further apart than a power of two, or they would share the same few cache sets. */
     direct_args p = {.a = a, .x = a->x, .stride = a->inner};
     int64_t padded = (a->inner + 15) / 16 * 16 + 16;
-    p.columns = DIRECT_WEIGHTS / (a->inner + 1) / 16 * 16 + 16;
+    p.columns = (a->rows > DIRECT_ROWS ? 2 : 1) * DIRECT_WEIGHTS / (a->inner + 1) / 4 * 4 + 4;
     mp_job *job = mp_begin(a->rows > 1 ? (size_t)(a->rows * padded) * sizeof(float) : 0, 0);
     if (!job) return -1;
     if (a->rows > 1) {

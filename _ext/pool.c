@@ -21,7 +21,8 @@
 
 #define SPIN_NANOSECONDS 60000
 #define KEEP_BYTES ((size_t)64 << 20) /* a larger arena goes back to the system after its job */
-#define AHEAD_BYTES ((int64_t)512 << 10) /* what a worker fetches ahead: half of a second-level cache */
+#define AHEAD_BYTES ((int64_t)1 << 20)     /* what a thread fetches ahead: about a second-level cache */
+#define FETCHED_LINES 16                   /* between two looks for a job */
 #define STREAMS 1024
 
 typedef struct {
@@ -137,17 +138,16 @@ typedef struct {
     const char *at, *end;
 } fetching;
 
-static int fetch_ahead(fetching *f, int thread) {
+static void fetch_ahead(fetching *f, int thread) {
     const succession *next = atomic_load_explicit(&guess, memory_order_relaxed);
     if (next && next->stream != f->of) {
         f->of = next->stream;
         f->at = (const char *)next->follower + next->bytes / pool.job.threads * thread;
         f->end = f->at + (next->bytes / pool.job.threads < AHEAD_BYTES ? next->bytes / pool.job.threads : AHEAD_BYTES);
     }
-    if (f->at >= f->end) return 0;
-    for (int line = 0; line < 512; line += 64) __builtin_prefetch(f->at + line, 0, 2);
-    f->at += 512;
-    return 1;
+    if (f->at >= f->end) return;
+    for (int line = 0; line < FETCHED_LINES; line++) __builtin_prefetch(f->at + 64 * line, 0, 2);
+    f->at += 64 * FETCHED_LINES;
 }
 
 /* Wait until the epoch leaves `seen`: spinning first, so that the next kernel of a model finds us awake. */
@@ -156,7 +156,8 @@ static unsigned wait_for_job(unsigned seen, int thread, fetching *f) {
     for (int turn = 1;; turn++) {
         unsigned epoch = atomic_load(&pool.epoch);
         if (epoch != seen) return epoch;
-        if (!fetch_ahead(f, thread)) relax();
+        fetch_ahead(f, thread);
+        relax(); /* also what keeps the fetching at the pace of the memory: a CPU drops what comes faster */
         if (turn % 64) continue;
         int64_t time = now();
         if (!deadline) deadline = time + SPIN_NANOSECONDS;
@@ -271,8 +272,9 @@ void mp_run(mp_job *job, mp_task task, void *args, int64_t units) {
     work(job, 0);
     /* A worker raises `inside` before it reads `open`: either it sees the job closed, or we see it inside. */
     atomic_store(&pool.open, 0);
+    static fetching ahead;
     for (int turn = 1; atomic_load(&pool.inside); turn++)
-        if (turn % 4096) relax();
+        if (turn % 4096) fetch_ahead(&ahead, 0), relax();
         else sched_yield(); /* it has lost its core */
 }
 
