@@ -1,4 +1,4 @@
-"""A model without a network: logits from a random table of the last two tokens, and slow oracles for its searches."""
+"""A model without a network: logits from random tables of the last two tokens and of the length, and slow oracles."""
 
 import itertools
 from collections.abc import Iterator, Mapping
@@ -44,7 +44,10 @@ class ToyDecoding:
 
 
 class ToyModel:
-    """Item ``b``'s logits also depend on the first id of its input, so that items differ."""
+    """Item ``b``'s logits also depend on the first id of its input, so that items differ.
+
+    And on the length: of the last two tokens alone, sequences with the same triples in another order would be equal.
+    """
 
     position_limit = None
 
@@ -52,6 +55,7 @@ class ToyModel:
         rng = np.random.default_rng(seed)
         self.table = (2 * rng.normal(size=(vocabulary, vocabulary, vocabulary))).astype(np.float32)
         self.item_table = rng.normal(size=(64, vocabulary)).astype(np.float32)
+        self.length_table = rng.normal(size=(64, vocabulary)).astype(np.float32)
         self.config = SimpleNamespace(is_encoder_decoder=encoder_decoder, max_position_embeddings=512)
         defaults = {"eos_token_id": EOS, "pad_token_id": PAD, "decoder_start_token_id": START}
         self.generation_config = GenerationConfig(**{**defaults, **settings})
@@ -68,7 +72,7 @@ class ToyModel:
 
     def logits(self, ids_rt: IntArray, items: IntArray) -> FloatArray:
         before = ids_rt[:, -2] if ids_rt.shape[1] > 1 else np.zeros(len(ids_rt), np.int64)
-        return self.table[before, ids_rt[:, -1]] + self.item_table[self.items[items, 0]]
+        return self.table[before, ids_rt[:, -1]] + self.item_table[self.items[items, 0]] + self.length_table[ids_rt.shape[1]]
 
     def log_probs(self, ids: list[int], item: int) -> FloatArray:
         """Return the log-probabilities of the token after ``ids``, in double precision."""
