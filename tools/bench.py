@@ -411,10 +411,7 @@ def picture(rows: list[Row]) -> str:
     """Return a self-contained SVG bar chart: each implementation's time as a multiple of ours."""
     colours = {"ours": "#0b6e4f", "numpy": "#8aa29e", "torch": "#c8553d", "ctranslate2": "#3d5a80"}
     bars = [
-        (row, name, statistics.median(s) / statistics.median(row.seconds["ours"]))
-        for row in rows
-        for name, s in row.seconds.items()
-        if name != "numpy"
+        (row, name, ratio[0]) for row in rows for name in row.seconds if name != "numpy" and (ratio := row.ratio(name))
     ]
     longest = min(max(value for *_, value in bars), 12.0)
     y, parts = 34, []
