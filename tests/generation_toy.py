@@ -72,7 +72,11 @@ class ToyModel:
 
     def logits(self, ids_rt: IntArray, items: IntArray) -> FloatArray:
         before = ids_rt[:, -2] if ids_rt.shape[1] > 1 else np.zeros(len(ids_rt), np.int64)
-        return self.table[before, ids_rt[:, -1]] + self.item_table[self.items[items, 0]] + self.length_table[ids_rt.shape[1]]
+        return (
+            self.table[before, ids_rt[:, -1]]
+            + self.item_table[self.items[items, 0]]
+            + self.length_table[ids_rt.shape[1]]
+        )
 
     def log_probs(self, ids: list[int], item: int) -> FloatArray:
         """Return the log-probabilities of the token after ``ids``, in double precision."""
