@@ -62,15 +62,18 @@ static struct {
 } pool = {.busy = PTHREAD_MUTEX_INITIALIZER, .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER,
           .wanted = 1};
 
-/* What follows each stream (mp_stream), as seen the last time; written by the owner of the pool. A model reads its
- * weights in the same order at every step, and a guess that is wrong costs nothing but the fetching. */
+/* What followed each stream (mp_stream) the last time: a model reads its weights in the same order at every step. The
+ * owner of the pool writes, workers read: a guess that is torn or wrong costs nothing but the fetching. */
 typedef struct {
-    const void *stream, *follower;
-    int64_t bytes; /* of the follower */
+    _Atomic(const char *) stream, follower;
+    _Atomic int64_t bytes; /* of the follower */
 } succession;
 static succession successions[STREAMS];
-static const void *last_stream;
-static _Atomic(const succession *) guess; /* what will follow, once its stream is done */
+static const char *last_stream;
+static _Atomic(const succession *) guess; /* what follows the stream of the latest job, or NULL */
+
+#define get(variable) atomic_load_explicit(&(variable), memory_order_relaxed)
+#define set(variable, value) atomic_store_explicit(&(variable), value, memory_order_relaxed)
 
 static inline void relax(void) {
 #if defined(__x86_64__) || defined(__i386__)
@@ -132,18 +135,19 @@ void mp_run_here(mp_task task, void *args) {
     fp_restore(before);
 }
 
-/* What a worker fetches while it waits: the beginning of its share of the stream that is to come. */
+/* What a thread fetches while it waits: the beginning of its share of the stream that is to come. */
 typedef struct {
-    const void *of; /* the stream before: each guess is followed once */
+    const char *after; /* the stream before it: each guess is followed once */
     const char *at, *end;
 } fetching;
 
 static void fetch_ahead(fetching *f, int thread) {
-    const succession *next = atomic_load_explicit(&guess, memory_order_relaxed);
-    if (next && next->stream != f->of) {
-        f->of = next->stream;
-        f->at = (const char *)next->follower + next->bytes / pool.job.threads * thread;
-        f->end = f->at + (next->bytes / pool.job.threads < AHEAD_BYTES ? next->bytes / pool.job.threads : AHEAD_BYTES);
+    const succession *next = get(guess);
+    if (next && get(next->stream) != f->after) {
+        int64_t bytes = get(next->bytes) / get(pool.wanted);
+        f->after = get(next->stream);
+        f->at = get(next->follower) + bytes * thread;
+        f->end = f->at + (bytes < AHEAD_BYTES ? bytes : AHEAD_BYTES);
     }
     if (f->at >= f->end) return;
     for (int line = 0; line < FETCHED_LINES; line++) __builtin_prefetch(f->at + 64 * line, 0, 2);
@@ -278,16 +282,16 @@ void mp_run(mp_job *job, mp_task task, void *args, int64_t units) {
         else sched_yield(); /* it has lost its core */
 }
 
-static succession *succession_of(const void *stream) {
-    return &successions[((uintptr_t)stream >> 6) * UINT64_C(0x9E3779B97F4A7C15) >> 54];
+static succession *succession_of(const char *stream) {
+    return &successions[((uintptr_t)stream >> 6) * UINT64_C(0x9E3779B97F4A7C15) >> 54]; /* STREAMS = 2^10 */
 }
 
 void mp_stream(const mp_job *job, const void *start, int64_t bytes) {
     if (!job->owns_pool) return;
-    *succession_of(last_stream) = (succession){last_stream, start, bytes};
+    succession *now = succession_of(last_stream), *next = succession_of(start);
+    set(now->stream, last_stream), set(now->follower, start), set(now->bytes, bytes);
+    set(guess, get(next->stream) == start ? next : NULL);
     last_stream = start;
-    const succession *next = succession_of(start);
-    atomic_store_explicit(&guess, next->stream == start ? next : NULL, memory_order_relaxed);
 }
 
 void mp_end(mp_job *job) {
