@@ -54,7 +54,6 @@ def project_keys(p: Params, x_bsm: FloatArray, heads: int) -> tuple[FloatArray, 
 
 
 def attend(
-    p: Params,
     q_bhtd: FloatArray,
     k_bhsd: FloatArray,
     v_bhsd: FloatArray,
@@ -64,7 +63,7 @@ def attend(
     head_scale_h: FloatArray | None = None,
     need_probs: bool = False,
 ) -> tuple[FloatArray, list[FloatArray] | None]:
-    """Return the attention's output ``[b, t, m]`` and, if asked for, the probabilities of each query block."""
+    """Return what the heads found, ``[b, t, m]``, and, if asked for, the probabilities of each query block."""
     b, h, t, d = q_bhtd.shape
     out_bhtd, probs = ops.attention(
         q_bhtd,
@@ -85,7 +84,7 @@ def attend(
             probs = reports.of_hidden_queries(masking.pattern, probs, q_bhtd, k_bhsd, masking.zero_bt)
     if masking.factor_bt is not None:
         out_btm = out_btm * masking.factor_bt[:, :, None]
-    return linear(p["out_proj"], out_btm), probs
+    return out_btm, probs
 
 
 def relative_bias(

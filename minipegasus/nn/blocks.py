@@ -52,14 +52,14 @@ def block(
 
     def self_attention(y: FloatArray) -> FloatArray:
         nonlocal probs
-        out, probs = _self_attention(p["self_attn"], spec, y, masking, cache, rows_bs, head_scale_h, need_probs)
-        return out
+        found, probs = _self_attention(p["self_attn"], spec, y, masking, cache, rows_bs, head_scale_h, need_probs)
+        return linear(p["self_attn"]["out_proj"], found)
 
     def cross_attention(y: FloatArray) -> FloatArray:
         nonlocal cross_probs
         assert memory is not None
-        out, cross_probs = _cross_attention(p["encoder_attn"], spec, y, memory, cache, cross_head_scale_h, need_probs)
-        return out
+        found, cross_probs = _cross_attention(p["encoder_attn"], spec, y, memory, cache, cross_head_scale_h, need_probs)
+        return linear(p["encoder_attn"]["out_proj"], found)
 
     x = _residual(spec, _self_attention_norm(p, spec), x_btm, self_attention)
     if memory is not None:
@@ -113,7 +113,7 @@ def _self_attention(
     if spec.relative is not None:
         bias = relative_bias(p["distance_embedding"]["weight"], q, k, rows_bs, of_keys=spec.relative == "key_query")
         masking = masking.with_bias(bias)
-    return attend(p, q, k, v, masking, rows_bs=rows_bs, head_scale_h=head_scale_h, need_probs=need_probs)
+    return attend(q, k, v, masking, rows_bs=rows_bs, head_scale_h=head_scale_h, need_probs=need_probs)
 
 
 def _cross_attention(
@@ -135,4 +135,4 @@ def _cross_attention(
         if cache is not None:
             # Every step reads them whole: heads apart, so that each is one stream.
             cache.cross = k, v = np.ascontiguousarray(k), np.ascontiguousarray(v)
-    return attend(p, q, k, v, memory.masking, head_scale_h=head_scale_h, need_probs=need_probs)
+    return attend(q, k, v, memory.masking, head_scale_h=head_scale_h, need_probs=need_probs)
