@@ -262,7 +262,7 @@ void mp_run(mp_job *job, mp_task task, void *args, int64_t units) {
         job->shares[i].end = units * (i + 1) / job->threads;
         atomic_store_explicit(&job->shares[i].next, units * i / job->threads, memory_order_relaxed);
     }
-    if (!job->owns_pool || units < 2) {
+    if (job->threads < 2 || units < 2) {
         work(job, 0);
         return;
     }

@@ -143,6 +143,37 @@ def cases() -> list[Case]:
     return found
 
 
+def start_cost(threads: int) -> dict[str, float]:
+    """Return the seconds that starting a parallel kernel adds, right after another kernel and after a pause.
+
+    The kernel is an attention whose two units take no time: what several threads need more than one is their start.
+    After a pause of a millisecond the workers sleep.
+    """
+    import numpy as np
+
+    from minipegasus import ops
+    from minipegasus.nn import patterns
+
+    q, pattern = np.ones((1, 2, 1, 16), np.float32), patterns.full(1, 1)
+
+    def cost(pause: float) -> float:
+        taken: dict[int, list[float]] = {1: [], threads: []}
+        for _ in range(300 if pause else 5000):
+            for used, seconds in taken.items():
+                ops.set_num_threads(used)
+                ops.attention(q, q, q, pattern, scale=1.0)
+                if pause:
+                    time.sleep(pause)
+                start = time.perf_counter()
+                ops.attention(q, q, q, pattern, scale=1.0)
+                seconds.append(time.perf_counter() - start)
+        return float(np.median(taken[threads]) - np.median(taken[1]))
+
+    found = {"awake": cost(0.0), "asleep": cost(1e-3)}
+    ops.set_num_threads(threads)
+    return found
+
+
 def measure(case: Case, repeats: int) -> dict[str, Any]:
     """Run ours and the peers in turns; times in seconds, ratios as (median, lowest, highest)."""
     runs = {"ours": case["ours"], **{name: f for name, f in case["peers"].items() if f is not None}}
@@ -181,6 +212,8 @@ def main() -> None:
     peaks = machine_peaks(arguments.threads)
     if peaks:
         print(f"peak:          {peaks['flops'] / 1e9:.0f} GFLOP/s, {peaks['bytes'] / 1e9:.1f} GB/s read")
+    start = start_cost(arguments.threads)
+    print(f"start:         {start['awake'] * 1e6:.1f} us, {start['asleep'] * 1e6:.1f} us where workers sleep")
     results = []
     print(f"\n{'kernel':<58} {'ms':>9} {'of peak':>8} {'of read':>8}  {'numpy/ours':>18}  {'torch/ours':>18}")
     for case in cases():
@@ -198,7 +231,9 @@ def main() -> None:
               f"  {ratios[0]:>18}  {ratios[1]:>18}", flush=True)  # fmt: skip
         results.append({**result, "share_of_flops": share["flops"], "share_of_bytes": share["bytes"]})
     if arguments.json:
-        arguments.json.write_text(json.dumps({"config": ops.config(), "peaks": peaks, "results": results}, indent=1))
+        arguments.json.write_text(
+            json.dumps({"config": ops.config(), "peaks": peaks, "start": start, "results": results}, indent=1)
+        )
 
 
 if __name__ == "__main__":
