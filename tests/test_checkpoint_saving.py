@@ -289,3 +289,27 @@ def test_convert_streams(dtype: str, tmp_path: Path) -> None:
     )
     assert out.returncode == 0, out.stderr
     assert int(out.stdout) < 2 * 4 * largest
+
+
+@pytest.mark.parametrize("size", ["5GB", 150])
+def test_variants_lie_beside_each_other(size: int | str, tmp_path: Path) -> None:
+    plain = small()
+    half = {name: array.astype(np.float16) for name, array in plain.items()}
+    save_checkpoint(tmp_path, plain, {}, max_shard_size=size)
+    save_checkpoint(tmp_path, half, {}, max_shard_size=size, variant="fp16")
+    files = {path.name for path in tmp_path.iterdir()}
+    if size == "5GB":
+        assert files == {"config.json", "model.safetensors", "model.fp16.safetensors"}
+    else:
+        assert {"model.safetensors.index.fp16.json", "model.safetensors.index.json"} < files
+        assert any(name.startswith("model.fp16-00001-of-") for name in files)
+    assert {info.dtype for info in open_checkpoint(tmp_path).info.values()} == {"float32"}
+    assert {info.dtype for info in open_checkpoint(tmp_path, variant="fp16").info.values()} == {"float16"}
+    save_checkpoint(tmp_path, {"a": plain["layer.0.weight"]}, {}, variant="fp16")
+    assert set(open_checkpoint(tmp_path, variant="fp16")) == {"a"}
+    assert set(open_checkpoint(tmp_path)) == set(plain)
+    with pytest.raises(CheckpointError, match=r"expected one of model\.bf16\.safetensors, .*index\.bf16\.json"):
+        open_checkpoint(tmp_path, variant="bf16")
+    for name in ("../fp16", "a.b", "", 16):
+        with pytest.raises(InputError, match="variant: expected letters, digits"):
+            open_checkpoint(tmp_path, variant=name)  # type: ignore[arg-type]

@@ -11,22 +11,23 @@ from ..arrays import Array
 from ..errors import CheckpointError, InputError, listing, quote
 from .mapped import MappedFile
 from .safetensors_file import read_safetensors
-from .shards import INDEX, find_weights, read_index
+from .shards import find_weights, is_index, read_index
 from .tensors import cast, named, pieces_of, stored_view
 from .torch_bin import read_torch_bin
 
 __all__ = ["Checkpoint", "open_checkpoint"]
 
 
-def open_checkpoint(folder: str | Path, dtype: npt.DTypeLike = np.float32) -> "Checkpoint":
+def open_checkpoint(folder: str | Path, dtype: npt.DTypeLike = np.float32, variant: str | None = None) -> "Checkpoint":
     """Open the weights of a folder: headers are read and checked, weights are not touched.
 
     ``model.safetensors`` comes first, then its index, then ``pytorch_model.bin``, then its index. ``dtype`` is what
-    floats are given in: float32, float64 or float16.
+    floats are given in: float32, float64 or float16. A ``variant`` such as "fp16" has files of its own:
+    ``model.fp16.safetensors``.
 
     Raises:
         CheckpointError: files that are missing, damaged or unsafe.
-        InputError: another ``dtype``.
+        InputError: another ``dtype``; a ``variant`` that is no part of a file name.
 
     >>> import tempfile
     >>> from minipegasus.checkpoints.save import save_checkpoint
@@ -37,8 +38,8 @@ def open_checkpoint(folder: str | Path, dtype: npt.DTypeLike = np.float32) -> "C
     ((2, 3), 'float32')
     """
     folder = Path(folder)
-    weights = find_weights(folder)
-    if not weights.name.endswith(INDEX):
+    weights = find_weights(folder, variant)
+    if not is_index(weights):
         return Checkpoint(folder, [_Shard(weights)], dtype)
     files: dict[str, list[str]] = {}
     for name, file in read_index(weights).items():

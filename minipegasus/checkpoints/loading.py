@@ -35,7 +35,8 @@ class LoadReport:
     Attributes:
         missing: weights that no tensor held and that were made instead.
         unexpected: tensors that the class has no use for.
-        mismatched: tensors of another shape that were replaced (only with ``ignore_mismatched_sizes``).
+        mismatched: tensors of another shape that were replaced (only with ``ignore_mismatched_sizes``), each with
+            ``: expected shape ..., found ...`` behind its name.
         conflicting: names of one tied tensor that hold different values; the first was taken.
     """
 

@@ -14,7 +14,7 @@ from ..arrays import Array
 from ..errors import InputError
 from .json_file import dump_json
 from .safetensors_file import METADATA
-from .shards import INDEX, WEIGHTS
+from .shards import INDEX, WEIGHTS, of_variant
 from .staging import StagedFolder
 from .tensors import BY_NAME, DTYPES, TensorInfo
 
@@ -25,22 +25,27 @@ Pieces = Callable[[str], Iterable[Array]]
 
 _RANK = {dtype.name: rank for rank, dtype in enumerate(DTYPES)}
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
-_SHARD = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
 
 
 def write_weights(
-    files: StagedFolder, tensors: Iterable[TensorInfo], pieces: Pieces, max_shard_size: int | str = "5GB"
+    files: StagedFolder,
+    tensors: Iterable[TensorInfo],
+    pieces: Pieces,
+    max_shard_size: int | str = "5GB",
+    variant: str | None = None,
 ) -> None:
     """Stage ``model.safetensors``, or numbered shards with an index where it would pass ``max_shard_size``.
 
     Tensors are dealt to shards as transformers does it: in the order given, one that is larger than a shard to a
-    shard of its own. Weight files of an earlier save under other names become stale.
+    shard of its own. Weight files of an earlier save of the same variant under other names become stale.
     """
     tensors = list(tensors)
     shards = _shards(tensors, parse_size(max_shard_size))
-    names = [WEIGHTS]
+    whole, index = of_variant(WEIGHTS, variant), of_variant(WEIGHTS + INDEX, variant)
+    stem = whole.removesuffix(".safetensors")
+    names = [whole]
     if len(shards) > 1:
-        names = [f"model-{number:05}-of-{len(shards):05}.safetensors" for number in range(1, len(shards) + 1)]
+        names = [f"{stem}-{number:05}-of-{len(shards):05}.safetensors" for number in range(1, len(shards) + 1)]
     for name, shard in zip(names, shards, strict=True):
         _write(files.path(name), shard, pieces)
     if len(shards) > 1:
@@ -49,10 +54,9 @@ def write_weights(
             "total_parameters": sum(info.size for info in tensors),
             "total_size": sum(info.nbytes for info in tensors),
         }
-        files.write(WEIGHTS + INDEX, dump_json({"metadata": totals, "weight_map": weight_map}))
-    files.stale |= {WEIGHTS, WEIGHTS + INDEX} | {
-        entry.name for entry in files.folder.iterdir() if _SHARD.fullmatch(entry.name)
-    }
+        files.write(index, dump_json({"metadata": totals, "weight_map": weight_map}))
+    shard_name = re.compile(re.escape(stem) + r"-\d{5}-of-\d{5}\.safetensors")
+    files.stale |= {whole, index} | {e.name for e in files.folder.iterdir() if shard_name.fullmatch(e.name)}
 
 
 def parse_size(size: int | str) -> int:

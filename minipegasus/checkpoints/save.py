@@ -42,11 +42,13 @@ def save_checkpoint(
     config: Mapping[str, Any],
     generation_config: Mapping[str, Any] | None = None,
     max_shard_size: int | str = "5GB",
+    variant: str | None = None,
 ) -> None:
     """Write ``config.json``, ``generation_config.json`` and safetensors weights, sharded past ``max_shard_size``.
 
     Every file appears whole, and only when all are complete. Tensors are written in their own dtype, any that
     safetensors has. ``max_shard_size`` is bytes, or a string such as "200MB"; with several files an index names them.
+    A ``variant`` such as "fp16" becomes part of the names of weight files, beside which others may lie.
 
     Raises:
         InputError: what the formats cannot hold, or a size that is none.
@@ -70,7 +72,7 @@ def save_checkpoint(
         files.write(CONFIG, dump_json(dict(config)))
         if generation_config is not None:
             files.write(GENERATION_CONFIG, dump_json(dict(generation_config)))
-        write_weights(files, infos, lambda name: pieces_of(tensors[name]), max_shard_size)
+        write_weights(files, infos, lambda name: pieces_of(tensors[name]), max_shard_size, variant)
 
 
 def convert(

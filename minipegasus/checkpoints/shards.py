@@ -1,12 +1,13 @@
 """Which files of a folder hold its weights: a single file, or the shards that an index names."""
 
 import os
+import re
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from ..errors import CheckpointError, listing, quote
+from ..errors import CheckpointError, InputError, listing, quote
 from .json_file import read_json
 
-__all__ = ["INDEX", "WEIGHTS", "WEIGHT_FILES", "find_weights", "read_index"]
+__all__ = ["INDEX", "WEIGHTS", "WEIGHT_FILES", "find_weights", "is_index", "of_variant", "read_index"]
 
 WEIGHTS = "model.safetensors"
 INDEX = ".index.json"
@@ -15,12 +16,31 @@ WEIGHT_FILES = (WEIGHTS, WEIGHTS + INDEX, "pytorch_model.bin", f"pytorch_model.b
 _OTHER_WEIGHTS = ("tf_model.h5", "flax_model.msgpack", "rust_model.ot", "model.ckpt.index", "onnx")
 
 
-def find_weights(folder: Path) -> Path:
+def of_variant(name: str, variant: str | None) -> str:
+    """Return what a file of weights is called in a variant, say "fp16": ``model.fp16.safetensors``.
+
+    Raises :class:`~minipegasus.errors.InputError` for anything but letters, digits, ``_`` and ``-``.
+    """
+    if variant is None:
+        return name
+    if not isinstance(variant, str) or not re.fullmatch(r"[A-Za-z0-9_-]+", variant):
+        raise InputError(f"variant: expected letters, digits, _ or -, found {quote(variant)}")
+    stem, _, ending = name.rpartition(".")
+    return f"{stem}.{variant}.{ending}"
+
+
+def is_index(path: Path) -> bool:
+    """Tell whether a weight file is an index of others."""
+    return ".index." in path.name
+
+
+def find_weights(folder: Path, variant: str | None = None) -> Path:
     """Return the weight file or index that counts: the first of :data:`WEIGHT_FILES` that is there."""
-    for name in WEIGHT_FILES:
+    names = [of_variant(name, variant) for name in WEIGHT_FILES]
+    for name in names:
         if os.path.isfile(folder / name):
             return folder / name
-    message = f"{folder}: expected one of {', '.join(WEIGHT_FILES)}, found none"
+    message = f"{folder}: expected one of {', '.join(names)}, found none"
     others = [name for name in _OTHER_WEIGHTS if os.path.exists(folder / name)]
     if others:
         message += f"; {', '.join(others)} cannot be read here (transformers can save them as safetensors)"
@@ -36,7 +56,7 @@ def read_index(path: Path) -> dict[str, str]:
     weight_map = read_json(path).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise CheckpointError(f"{path}: weight_map: expected an object with entries, found {quote(weight_map)}")
-    suffix = Path(path.name.removesuffix(INDEX)).suffix
+    suffix = Path(path.name.partition(".index.")[0]).suffix
     problems = [
         f"{quote(name)}: expected the plain name of a {suffix} file, found {quote(file)}"
         for name, file in weight_map.items()

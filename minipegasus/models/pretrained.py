@@ -4,7 +4,7 @@ import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -100,6 +100,16 @@ class PreTrainedModel:
 
     # Loading and saving
 
+    @overload
+    @classmethod
+    def from_pretrained(
+        cls, name_or_path: str | Path, *, output_loading_info: Literal[True], **arguments: Any
+    ) -> tuple[Self, dict[str, list[str]]]: ...
+
+    @overload
+    @classmethod
+    def from_pretrained(cls, name_or_path: str | Path, **arguments: Any) -> Self: ...
+
     @classmethod
     def from_pretrained(
         cls,
@@ -109,10 +119,12 @@ class PreTrainedModel:
         dtype: Dtype = "float32",
         revision: str | None = None,
         subfolder: str = "",
+        variant: str | None = None,
         ignore_mismatched_sizes: bool = False,
+        output_loading_info: bool = False,
         seed: int = 0,
         **config_values: Any,
-    ) -> Self:
+    ) -> Any:
         """Open a checkpoint folder (or a hub-cache name, resolved offline) as this class.
 
         Weights that are float32 on disk are used where they lie in the memory-mapped file; others are widened.
@@ -123,7 +135,10 @@ class PreTrainedModel:
             dtype: as in the constructor; ``"auto"`` means float32.
             revision: which revision of a hub-cache name.
             subfolder: where in the folder the model lies.
+            variant: "fp16" opens ``model.fp16.safetensors``, and so on.
             ignore_mismatched_sizes: replace tensors of another shape instead of refusing them.
+            output_loading_info: return the model and a dictionary of ``missing_keys``, ``unexpected_keys``,
+                ``mismatched_keys`` and ``error_msgs`` (always empty: an error is raised).
             seed: of weights that the file lacks (a new head, say).
             **config_values: override values of the configuration.
 
@@ -149,14 +164,18 @@ class PreTrainedModel:
             raise TypeError(f"unexpected keywords beside config: {', '.join(sorted(config_values))}")
         model = cls.__new__(cls)
         model._configure(config, dtype)
-        checkpoint = open_checkpoint(folder, model.dtype)
+        checkpoint = open_checkpoint(folder, model.dtype, variant)
         weights, report = load_weights(checkpoint, model._layout, model._std, seed, ignore_mismatched_sizes)
         model._set_weights(weights)
         model.load_report = report
         if (folder / GENERATION_CONFIG).is_file():
             model.generation_config = GenerationConfig.from_pretrained(folder)
         model._warn(folder)
-        return model
+        if not output_loading_info:
+            return model
+        mismatched = [problem.partition(": ")[0] for problem in report.mismatched]
+        keys = {"missing_keys": report.missing, "unexpected_keys": report.unexpected, "mismatched_keys": mismatched}
+        return model, {**keys, "error_msgs": []}
 
     def _warn(self, folder: Path) -> None:
         report = self.load_report
@@ -165,7 +184,13 @@ class PreTrainedModel:
                 shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
                 warnings.warn(f"{folder}: weights of {type(self).__name__} that {what}: {shown}", stacklevel=3)
 
-    def save_pretrained(self, folder: str | Path, max_shard_size: int | str = "5GB") -> None:
+    def save_pretrained(
+        self,
+        folder: str | Path,
+        max_shard_size: int | str = "5GB",
+        variant: str | None = None,
+        safe_serialization: bool = True,
+    ) -> None:
         """Write config.json, generation_config.json and model.safetensors as transformers reads them.
 
         Tied weights are written once. Nothing is left half-written.
@@ -173,10 +198,12 @@ class PreTrainedModel:
         Args:
             folder: made where it is missing.
             max_shard_size: bytes, or a text such as ``"5GB"``, beyond which the weights become several files.
+            variant: "fp16" writes ``model.fp16.safetensors``, and so on.
+            safe_serialization: True: other files than safetensors are not written.
 
         Raises:
             CheckpointError: the folder cannot be written.
-            InputError: ``max_shard_size`` is no size.
+            InputError: ``max_shard_size`` is no size, ``variant`` no part of a name; or not ``safe_serialization``.
 
         >>> import tempfile
         >>> from minipegasus import PegasusModel
@@ -186,9 +213,11 @@ class PreTrainedModel:
         >>> bool((again.get_input_embeddings() == model.get_input_embeddings()).all())
         True
         """
+        if not safe_serialization:
+            raise InputError(f"safe_serialization: expected True (safetensors), found {safe_serialization!r}")
         config = {**self.config.to_dict(), "architectures": [type(self).__name__], "dtype": self.dtype.name}
         generation = self.generation_config.following(self.config).to_diff_dict()
-        save_checkpoint(folder, self.state_dict(), config, generation, max_shard_size)
+        save_checkpoint(folder, self.state_dict(), config, generation, max_shard_size, variant)
 
     # Looking at the weights
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import minipegasus
 from minipegasus.checkpoints import convert, open_checkpoint, read_json, save_checkpoint
 
 torch = pytest.importorskip("torch")
@@ -154,3 +155,27 @@ def test_golden_formats_are_what_the_tool_writes(tmp_path: Path) -> None:
         path.relative_to(tmp_path / "formats") for path in (tmp_path / "formats").rglob("*") if path.is_file()
     }
     assert all((golden / name).read_bytes() == (tmp_path / "formats" / name).read_bytes() for name in names)
+
+
+@pytest.mark.parametrize("size", ["5GB", "3KB"])
+def test_variants_and_loading_info_are_the_same(size: str, tmp_path: Path) -> None:
+    config = transformers.PegasusConfig(
+        vocab_size=50, d_model=8, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
+        decoder_attention_heads=2, encoder_ffn_dim=8, decoder_ffn_dim=8, max_position_embeddings=16,
+    )  # fmt: skip
+    model = transformers.PegasusForConditionalGeneration(config)
+    for variant in (None, "fp16"):  # the other way round, transformers deletes the shards of the variant
+        model.save_pretrained(tmp_path / "theirs", variant=variant, max_shard_size=size)
+        ours = minipegasus.PegasusForConditionalGeneration.from_pretrained(tmp_path / "theirs", variant=variant)
+        ours.save_pretrained(tmp_path / "ours", variant=variant, max_shard_size=size)
+    assert {p.name for p in (tmp_path / "theirs").iterdir()} == {p.name for p in (tmp_path / "ours").iterdir()}
+    for name, values in [
+        ("PegasusForConditionalGeneration", {}),
+        ("PegasusModel", {}),
+        ("PegasusForConditionalGeneration", {"encoder_ffn_dim": 12, "ignore_mismatched_sizes": True}),
+    ]:
+        keywords: dict[str, Any] = {"variant": "fp16", "output_loading_info": True, **values}
+        _, expected = getattr(transformers, name).from_pretrained(tmp_path / "ours", **keywords)
+        opened, found = getattr(minipegasus, name).from_pretrained(tmp_path / "theirs", **keywords)
+        assert type(opened).__name__ == name
+        assert {key: sorted(names) for key, names in found.items()} == {k: sorted(v) for k, v in expected.items()}
