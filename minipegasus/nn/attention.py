@@ -79,11 +79,11 @@ def attend(
     )
     out_btm = out_bhtd.transpose(0, 2, 1, 3).reshape(b, t, h * d)
     if masking.zero_bt is not None:
-        out_btm = np.where(masking.zero_bt[:, :, None], out_btm, out_btm.dtype.type(0))
+        out_btm[~masking.zero_bt] = 0
         if probs is not None:
             probs = reports.of_hidden_queries(masking.pattern, probs, q_bhtd, k_bhsd, masking.zero_bt)
     if masking.factor_bt is not None:
-        out_btm = out_btm * masking.factor_bt[:, :, None]
+        out_btm *= masking.factor_bt[:, :, None]
     return out_btm, probs
 
 

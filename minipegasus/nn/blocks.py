@@ -47,33 +47,34 @@ def block(
     need_probs: bool = False,
 ) -> tuple[FloatArray, Probs, Probs]:
     """Return the block's output and, if asked for, its self- and cross-attention probabilities."""
-    probs: Probs = None
+    # What a sub-layer gets is referred to by nobody else, so that its memory serves the results that follow it.
+    norm = _self_attention_norm(p, spec)
+    y, probs = _self_attention(
+        p["self_attn"], spec, _sublayer_input(spec, norm, x_btm), masking, cache, rows_bs, head_scale_h, need_probs
+    )
+    x = _residual(spec, norm, x_btm, y)
+    del y
     cross_probs: Probs = None
-
-    def self_attention(y: FloatArray) -> FloatArray:
-        nonlocal probs
-        found, probs = _self_attention(p["self_attn"], spec, y, masking, cache, rows_bs, head_scale_h, need_probs)
-        return linear(p["self_attn"]["out_proj"], found)
-
-    def cross_attention(y: FloatArray) -> FloatArray:
-        nonlocal cross_probs
-        assert memory is not None
-        found, cross_probs = _cross_attention(p["encoder_attn"], spec, y, memory, cache, cross_head_scale_h, need_probs)
-        return linear(p["encoder_attn"]["out_proj"], found)
-
-    x = _residual(spec, _self_attention_norm(p, spec), x_btm, self_attention)
     if memory is not None:
-        x = _residual(spec, _norm(p["encoder_attn_layer_norm"], spec), x, cross_attention)
-    x = _residual(spec, _norm(p["final_layer_norm"], spec), x, lambda y: feed_forward(p, y, spec.activation))
+        norm = _norm(p["encoder_attn_layer_norm"], spec)
+        y, cross_probs = _cross_attention(
+            p["encoder_attn"], spec, _sublayer_input(spec, norm, x), memory, cache, cross_head_scale_h, need_probs
+        )
+        x = _residual(spec, norm, x, y)
+        del y
+    norm = _norm(p["final_layer_norm"], spec)
+    x = _residual(spec, norm, x, feed_forward(p, _sublayer_input(spec, norm, x), spec.activation))
     return p.record(x), probs, cross_probs
 
 
-def _residual(spec: StackSpec, norm: Norm, x: FloatArray, sublayer: Callable[[FloatArray], FloatArray]) -> FloatArray:
-    """Add a sub-layer's output to its input; the norm stands before the sub-layer or after the sum."""
-    if spec.norm == "post":
-        return norm(sublayer(x), residual=x)
-    y = sublayer(norm(x))
-    return np.add(x, y, out=ops.empty(x.shape, x.dtype))
+def _sublayer_input(spec: StackSpec, norm: Norm, x: FloatArray) -> FloatArray:
+    """Return what a sub-layer sees of its input: the norm stands before it or, after the sum, behind it."""
+    return x if spec.norm == "post" else norm(x)
+
+
+def _residual(spec: StackSpec, norm: Norm, x: FloatArray, y: FloatArray) -> FloatArray:
+    """Return a sub-layer's input plus its output ``y``."""
+    return norm(y, residual=x) if spec.norm == "post" else np.add(x, y, out=ops.empty(x.shape, x.dtype))
 
 
 def _norm(p: Params, spec: StackSpec) -> Norm:
@@ -113,7 +114,10 @@ def _self_attention(
     if spec.relative is not None:
         bias = relative_bias(p["distance_embedding"]["weight"], q, k, rows_bs, of_keys=spec.relative == "key_query")
         masking = masking.with_bias(bias)
-    return attend(q, k, v, masking, rows_bs=rows_bs, head_scale_h=head_scale_h, need_probs=need_probs)
+    del y_btm
+    found, probs = attend(q, k, v, masking, rows_bs=rows_bs, head_scale_h=head_scale_h, need_probs=need_probs)
+    del q, k, v
+    return linear(p["out_proj"], found), probs
 
 
 def _cross_attention(
@@ -135,4 +139,7 @@ def _cross_attention(
         if cache is not None:
             # Every step reads them whole: heads apart, so that each is one stream.
             cache.cross = k, v = np.ascontiguousarray(k), np.ascontiguousarray(v)
-    return attend(q, k, v, memory.masking, head_scale_h=head_scale_h, need_probs=need_probs)
+    del y_btm
+    found, probs = attend(q, k, v, memory.masking, head_scale_h=head_scale_h, need_probs=need_probs)
+    del q, k, v
+    return linear(p["out_proj"], found), probs
