@@ -13,6 +13,7 @@
 #define TILE_FLOATS 131072 /* scores of a tile that stay in the second-level cache */
 #define MANY_QUERIES 6       /* from here on, laying keys side by side pays */
 #define VALUE_KEYS 512     /* values that do, too */
+#define KEYS_AHEAD 16      /* keys and values are fetched so many before their turn */
 /* The score of a hidden key: set, not added, so that a row in which every key is hidden comes out uniform. */
 #define HIDDEN (-FLT_MAX)
 
@@ -142,8 +143,8 @@ static void lay_keys(const packed_scores *p, const mp_attention_args *a, const f
         }
         for (int64_t k = 0; k < p->steps; k++) {
             vf r[16];
-            if (!source)
-                for (int c = 0; c < 16; c++) __builtin_prefetch(from[c] + 16 * k + 1 * PACK_COLUMNS * a->k_strides[2]);
+            if (!source) /* the next panel */
+                for (int c = 0; c < 16; c++) __builtin_prefetch(from[c] + 16 * k + PACK_COLUMNS * a->k_strides[2]);
             for (int c = 0; c < 16; c++) r[c] = vload_up_to(from[c] + 16 * k, a->width - 16 * k);
             lay_side_by_side(r, p->w + k * PACK_COLUMNS + 16 * v, p->w_lane);
         }
@@ -173,16 +174,16 @@ VEC void span_scores_of_few(const mp_attention_args *a, const query *queries, in
                             const int32_t *source, const span *s, float *scores, int64_t stride) {
     for (int64_t j = s->start; j < s->stop; j += 4) {
         const void *k[4];
+        const char *next[4];
         int64_t count = smaller(4, s->stop - j);
         for (int64_t c = 0; c < 4; c++) {
             int64_t key = j + (c < count ? c : count - 1);
-            k[c] = keys + key * a->k_strides[2] + (source ? source[key] * a->k_strides[0] : 0);
+            const float *at = keys + key * a->k_strides[2] + (source ? source[key] * a->k_strides[0] : 0);
+            k[c] = at, next[c] = (const char *)(at + KEYS_AHEAD * a->k_strides[2]);
         }
-        const char *next[4];
-        for (int64_t c = 0; c < 4; c++) next[c] = (const char *)k[c] + 16 * a->k_strides[2] * 4;
         for (int64_t i = 0; i < n; i++) {
             float tile[4];
-            if (i || source) dot_tile(1, &queries[i].q, k, 0, a->width, a->width, WEIGHT_F32, NULL, 0, NULL, tile, 4);
+            if (i || source) dot_tile(1, &queries[i].q, k, 0, a->width, a->width, WEIGHT_F32, next, 0, NULL, tile, 4);
             else dot_tile(1, &queries[i].q, k, 0, a->width, a->width, WEIGHT_F32, next, 4, NULL, tile, 4);
             memcpy(scores + i * stride + s->position + j - s->start, tile, (size_t)count * sizeof(float));
         }
@@ -245,7 +246,7 @@ VEC void value_tile(int rows, int vecs, const float *const *weights, const float
         const float *from = values + j * stride + (source ? source[j] * source_stride : 0);
         vf b[VALUE_VECS];
 #pragma GCC unroll 4
-        for (int v = 0; v < vecs; v++) __builtin_prefetch(from + 16 * stride + 16 * v);
+        for (int v = 0; v < vecs; v++) __builtin_prefetch(from + KEYS_AHEAD * stride + 16 * v);
 #pragma GCC unroll 4
         for (int v = 0; v < vecs; v++) b[v] = lanes < 16 ? vload_n(from, lanes) : vload(from + 16 * v);
 #pragma GCC unroll 8
