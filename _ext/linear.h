@@ -33,8 +33,7 @@ VEC void dot_tile(int rows, const float *const *x, const void *const *w, int64_t
         vf w0 = load_weights(w[0], k, 16, kind), w1 = load_weights(w[1], k, 16, kind);
         vf w2 = load_weights(w[2], k, 16, kind), w3 = load_weights(w[3], k, 16, kind);
         if (kind == WEIGHT_F32 || k % 32 == 0)
-            for (int c = 0; c < fetched; c++)
-                __builtin_prefetch(fetch[c] + (k - from) * (kind == WEIGHT_F32 ? 4 : 2));
+            for (int c = 0; c < fetched; c++) __builtin_prefetch(fetch[c] + (k - from) * weight_bytes(kind));
 #pragma GCC unroll 4
         for (int r = 0; r < rows; r++) {
             vf a = vload(x[r] + k);
@@ -84,7 +83,7 @@ VEC void direct_tile(int rows, const float *const *x, const void *const *w, int6
     const char *next[4];
     int64_t share = passes >= 4 ? 1 : passes >= 2 ? 2 : rows == 1 && kind == WEIGHT_F32 ? 1 : 4;
     for (int64_t c = 0; c < 4; c++)
-        next[c] = (const char *)w[(pass * share + c) % 4] + from * (kind == WEIGHT_F32 ? 4 : 2) + ahead;
+        next[c] = (const char *)w[(pass * share + c) % 4] + from * weight_bytes(kind) + ahead;
     if (pass * share >= 4) dot_tile(rows, x, w, from, to, inner, kind, next, 0, kept, out, stride);
     else if (share == 4) dot_tile(rows, x, w, from, to, inner, kind, next, 4, kept, out, stride);
     else if (share == 2) dot_tile(rows, x, w, from, to, inner, kind, next, 2, kept, out, stride);
@@ -93,7 +92,7 @@ VEC void direct_tile(int rows, const float *const *x, const void *const *w, int6
 
 VEC void direct_rows(const direct_args *p, int64_t first_row, int64_t rows, int64_t first, int64_t last, int kind) {
     const mp_linear_args *a = p->a;
-    int64_t bytes = kind == WEIGHT_F32 ? 4 : 2, row_bytes = a->inner * bytes, step = rows_per_pass(rows);
+    int64_t bytes = weight_bytes(kind), row_bytes = a->inner * bytes, step = rows_per_pass(rows);
     int64_t passes = (rows + step - 1) / step;
     int64_t part = passes > 1 && a->inner >= DIRECT_LONG ? DIRECT_PART : a->inner;
     vf kept[DIRECT_ROWS * 32]; /* sums of a unit between two parts */
@@ -158,7 +157,7 @@ static int direct_linear(const mp_linear_args *a) {
             memcpy(copy + r * padded, a->x + r * a->inner, (size_t)a->inner * sizeof(float));
         p.x = copy, p.stride = padded;
     }
-    mp_stream(job, a->weight, a->outer * a->inner * (a->kind == WEIGHT_F32 ? 4 : 2));
+    mp_stream(job, a->weight, a->outer * a->inner * weight_bytes(a->kind));
     mp_run(job, direct_unit, &p, (a->outer + p.columns - 1) / p.columns);
     mp_end(job);
     return 0;
@@ -203,7 +202,7 @@ static void pack_x(void *args, int64_t unit, void *scratch) {
 
 VEC void pack_w(const packed_args *p, int64_t first, float *panel, int kind) {
     const mp_linear_args *a = p->a;
-    size_t row_bytes = (size_t)a->inner * (kind == WEIGHT_F32 ? 4 : 2);
+    size_t row_bytes = (size_t)(a->inner * weight_bytes(kind));
     for (int64_t k = 0; k < p->steps; k++)
         for (int v = 0; v < PACK_VECS; v++) {
             vf r[16];

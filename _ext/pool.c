@@ -21,8 +21,8 @@
 
 #define SPIN_NANOSECONDS 60000
 #define KEEP_BYTES ((size_t)64 << 20) /* a larger arena goes back to the system after its job */
-#define AHEAD_BYTES ((int64_t)1 << 20)     /* what a thread fetches ahead: about a second-level cache */
-#define FETCHED_LINES 16                   /* between two looks for a job */
+#define AHEAD_BYTES ((int64_t)1 << 20) /* what a thread fetches ahead: about a second-level cache */
+#define FETCHED_LINES 16              /* between two looks for a job */
 #define STREAMS 1024
 
 typedef struct {
@@ -44,7 +44,6 @@ struct mp_job {
     arena scratch; /* threads * scratch_bytes */
     mp_task task;
     void *args;
-    int64_t units;
     share shares[MP_MAX_THREADS];
 };
 
@@ -257,10 +256,10 @@ void *mp_shared(mp_job *job) { return job->shared.start; }
 int mp_threads(const mp_job *job) { return job->threads; }
 
 void mp_run(mp_job *job, mp_task task, void *args, int64_t units) {
-    job->task = task, job->args = args, job->units = units;
+    job->task = task, job->args = args;
     for (int64_t i = 0; i < job->threads; i++) {
         job->shares[i].end = units * (i + 1) / job->threads;
-        atomic_store_explicit(&job->shares[i].next, units * i / job->threads, memory_order_relaxed);
+        set(job->shares[i].next, units * i / job->threads);
     }
     if (job->threads < 2 || units < 2) {
         work(job, 0);

@@ -186,6 +186,8 @@ static int activate(const float *x, float *out, int64_t count, int name) {
     return run_rows(activate_rows, &args);
 }
 
+VEC int64_t weight_bytes(int kind) { return kind == WEIGHT_F32 ? 4 : 2; }
+
 /* Sixteen weights (or the n < 16 that are left, then zeros) of a row, widened. */
 VEC vf load_weights(const void *row, int64_t i, int64_t n, int kind) {
     if (kind == WEIGHT_F32) return vload_up_to((const float *)row + i, n);
@@ -196,7 +198,7 @@ VEC vf load_weights(const void *row, int64_t i, int64_t n, int kind) {
 }
 
 VEC void embed_span(const row_args *a, int64_t unit, int kind) {
-    size_t element = kind == WEIGHT_F32 ? 4 : 2;
+    size_t element = (size_t)weight_bytes(kind);
     vf scale = vset1(a->scale);
     FOR_ROWS(a, unit) {
         const char *source = (const char *)a->table + (size_t)a->ids[row] * (size_t)a->width * element;
